@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door: make help
+
+KVER	?= 6.12
+CONFIG	?= nonftrace
+CPUS	?= 2
+MEM	?= 2G
+ACCEL	?= auto
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+top	:= $(CURDIR)
+
+# The kernel tree is Debian's of that version, or a copy of KERNEL.
+ifdef KERNEL
+name	:= custom
+from	:= $(abspath $(KERNEL))
+else
+name	:= $(KVER)
+from	:= $(KVER)
+endif
+tree	:= $(top)/build/linux-$(name)
+build	= $(top)/build/$(name)-$(1)
+
+# What a kernel is made of.
+sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
+	     arch/x86/kernel/*.c arch/x86/include/asm/*.h tests/kunit/*.[chS] \
+	     tests/kunit/Makefile)
+configs	:= nonftrace ftrace
+fragments = configs/base.config configs/livepatch.config configs/$(1).config
+kernels	:= $(foreach config,$(configs),$(call build,$(config))/.built)
+
+help:
+	@echo 'make demo        build, boot, patch and unpatch; a transcript to follow'
+	@echo 'make check       everything that CI runs'
+	@echo
+	@echo 'make kernel      the kernel for CONFIG, in build/KVER-CONFIG'
+	@echo 'make shell       a root shell in that kernel'
+	@echo 'make kunit       the KUnit suites of that kernel'
+	@echo 'make rounds      load and unload a patch 100 times, looking for leaks'
+	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
+	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
+	@echo 'make patch       print the live patcher as a patch for a kernel tree'
+	@echo 'make install     put it into the tree at KERNEL'
+	@echo 'make setup       install what all this needs; the others do so first'
+	@echo 'make clean       remove build/'
+	@echo
+	@echo '  KVER=$(KVER)  CONFIG=$(CONFIG) ($(configs))  KERNEL=$(KERNEL)'
+	@echo '  CPUS=$(CPUS)  MEM=$(MEM)  ACCEL=$(ACCEL) (kvm, tcg, auto)'
+
+setup:
+	@scripts/setup $(KVER)
+
+# The tree, with our files linked into it. Which files these are can change.
+$(tree)/.unpacked: | setup
+	@mkdir -p $(dir $(@D))
+	@scripts/source $(from) $(@D)
+	@touch $@
+
+$(tree)/.overlaid: $(tree)/.unpacked scripts/overlay $(sources)
+	@if [ -L $(@D)/kernel/livepatch/Kconfig.nonftrace ]; then \
+		scripts/overlay --relink $(@D); \
+	else \
+		scripts/overlay --link $(@D); \
+	fi
+	@touch $@
+
+define kernel_rules
+$(call build,$(1))/.config: $(call fragments,$(1)) Kconfig.nonftrace \
+		scripts/config | $(tree)/.overlaid
+	@scripts/config $(tree) $$(@D) $(addprefix $(top)/,$(call fragments,$(1)))
+
+$(call build,$(1))/.built: $(call build,$(1))/.config $(tree)/.overlaid \
+		scripts/kbuild | setup
+	@scripts/kbuild $(tree) $$(@D)
+	@touch $$@
+endef
+$(foreach config,$(configs),$(eval $(call kernel_rules,$(config))))
+
+this	:= $(call build,$(CONFIG))
+
+# Modules of our own, built outside the tree as a user builds theirs.
+modules	:= $(wildcard samples/*.c samples/Makefile)
+
+$(this)/samples/.built: $(modules) $(this)/.built scripts/modules
+	@scripts/modules $(this) samples $(@D)
+	@touch $@
+
+kernel: $(this)/.built
+
+vm	= scripts/vm --cpus $(CPUS) --mem $(MEM) --accel $(ACCEL)
+
+shell: $(this)/.built $(this)/samples/.built
+	@$(vm) $(this)
+
+demo: $(this)/.built $(this)/samples/.built
+	@$(vm) --timeout 300 $(this) tests/vm/demo
+
+kunit: $(this)/.built
+	@scripts/kunit $(tree) $(this) $(CPUS) $(ACCEL)
+
+rounds: $(this)/.built $(this)/samples/.built
+	@$(vm) --timeout 900 $(this) tests/vm/rounds 100
+
+ftrace: $(this)/.built
+	@$(vm) --timeout 300 $(this) tests/vm/ftrace
+
+lint: | setup
+	@scripts/lint $(name) $(from)
+
+check: | setup
+	@scripts/check $(KVER) $(ACCEL)
+
+patch: | setup
+	@scripts/make-patch $(from)
+
+install:
+	@test -n "$(KERNEL)" || { echo 'make install KERNEL=/path/to/linux' >&2; exit 1; }
+	@scripts/overlay $(KERNEL)
+
+clean:
+	rm -rf build
+
+.PHONY: help setup kernel shell demo kunit rounds ftrace lint check patch install clean
+.DELETE_ON_ERROR:

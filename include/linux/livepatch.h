@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Live patching: what a patch module and the rest of the kernel see of it.
+ *
+ * The names and the external fields are those that patch modules for Linux
+ * already use, so that such a module compiles and loads unchanged. Behind them
+ * is a patcher that needs no ftrace: a function is redirected by a jump at its
+ * entry, for all tasks at once.
+ */
+#ifndef _LINUX_LIVEPATCH_H_
+#define _LINUX_LIVEPATCH_H_
+
+#include <linux/completion.h>
+#include <linux/elf.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/livepatch_sched.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+
+#if IS_ENABLED(CONFIG_LIVEPATCH)
+
+/*
+ * What /proc/<pid>/patch_state shows. No task is ever between two states here,
+ * so it always reads KLP_TRANSITION_IDLE.
+ */
+#define KLP_TRANSITION_IDLE		-1
+#define KLP_TRANSITION_UNPATCHED	 0
+#define KLP_TRANSITION_PATCHED		 1
+
+struct klp_target;
+
+/**
+ * struct klp_func - one function and what replaces it
+ * @old_name:	name of the function to replace
+ * @new_func:	its replacement, with the same signature
+ * @old_sympos:	which of several symbols of that name is meant, counted from 1
+ *		in the order of kallsyms within the object; 0 if there is one
+ * @old_func:	address of the function to replace, while its object is loaded
+ * @kobj:	/sys/kernel/livepatch/<patch>/<object>/<function,sympos>
+ * @node:	entry in klp_object.func_list
+ * @stack_node:	entry in klp_target.func_stack
+ * @target:	the record of @old_func, while this is on its stack
+ * @old_size:	size of @old_func in bytes, padding included
+ * @new_size:	size of @new_func in bytes, padding included
+ * @patched:	on the stack of its target, and part of what runs
+ * @transition:	about to change @patched, in the switch that is under way
+ */
+struct klp_func {
+	/* external */
+	const char *old_name;
+	void *new_func;
+	unsigned long old_sympos;
+
+	/* internal */
+	void *old_func;
+	struct kobject kobj;
+	struct list_head node;
+	struct list_head stack_node;
+	struct klp_target *target;
+	unsigned long old_size, new_size;
+	bool patched;
+	bool transition;
+};
+
+struct klp_object;
+
+/**
+ * struct klp_callbacks - what a patch wants called around a switch
+ * @pre_patch:		before the object is patched; an error stops it
+ * @post_patch:		after the object was patched
+ * @pre_unpatch:	before the object is unpatched
+ * @post_unpatch:	after the object was unpatched
+ * @post_unpatch_enabled: @pre_patch succeeded, so that @post_unpatch is due
+ *
+ * All are optional and run in process context, where they may sleep.
+ */
+struct klp_callbacks {
+	int (*pre_patch)(struct klp_object *obj);
+	void (*post_patch)(struct klp_object *obj);
+	void (*pre_unpatch)(struct klp_object *obj);
+	void (*post_unpatch)(struct klp_object *obj);
+	bool post_unpatch_enabled;
+};
+
+/**
+ * struct klp_object - vmlinux or a module, and what is patched in it
+ * @name:	name of the module, NULL for vmlinux
+ * @funcs:	functions to replace, ended by an empty entry
+ * @callbacks:	called around a switch of this object
+ * @kobj:	/sys/kernel/livepatch/<patch>/<object>
+ * @func_list:	the functions of @funcs
+ * @node:	entry in klp_patch.obj_list
+ * @mod:	the module while it is loaded, NULL for vmlinux
+ * @patched:	its functions are on the stacks of their targets
+ */
+struct klp_object {
+	/* external */
+	const char *name;
+	struct klp_func *funcs;
+	struct klp_callbacks callbacks;
+
+	/* internal */
+	struct kobject kobj;
+	struct list_head func_list;
+	struct list_head node;
+	struct module *mod;
+	bool patched;
+};
+
+/**
+ * struct klp_state - a change that a patch made to the system's state
+ * @id:		what was changed, not 0
+ * @version:	version of the change
+ * @data:	for the patch's own use
+ */
+struct klp_state {
+	unsigned long id;
+	unsigned int version;
+	void *data;
+};
+
+/**
+ * struct klp_patch - a set of functions that are switched together
+ * @mod:	the patch module
+ * @objs:	objects to patch, ended by an empty entry
+ * @states:	system states that the patch changes, ended by an empty entry
+ * @replace:	takes over from all patches that are enabled
+ * @list:	entry in the list of enabled patches, oldest first
+ * @kobj:	/sys/kernel/livepatch/<patch>
+ * @obj_list:	the objects of @objs
+ * @enabled:	the patch is enabled
+ * @forced:	was forced, so that its module stays for good
+ * @free_work:	gives the patch back where sysfs can be waited for
+ * @finish:	the last user of @kobj is gone
+ */
+struct klp_patch {
+	/* external */
+	struct module *mod;
+	struct klp_object *objs;
+	struct klp_state *states;
+	bool replace;
+
+	/* internal */
+	struct list_head list;
+	struct kobject kobj;
+	struct list_head obj_list;
+	bool enabled;
+	bool forced;
+	struct work_struct free_work;
+	struct completion finish;
+};
+
+#define klp_for_each_object_static(patch, obj) \
+	for (obj = (patch)->objs; obj->funcs || obj->name; obj++)
+
+#define klp_for_each_object_safe(patch, obj, tmp_obj) \
+	list_for_each_entry_safe(obj, tmp_obj, &(patch)->obj_list, node)
+
+#define klp_for_each_object(patch, obj) \
+	list_for_each_entry(obj, &(patch)->obj_list, node)
+
+#define klp_for_each_func_static(obj, func) \
+	for (func = (obj)->funcs; \
+	     func->old_name || func->new_func || func->old_sympos; \
+	     func++)
+
+#define klp_for_each_func_safe(obj, func, tmp_func) \
+	list_for_each_entry_safe(func, tmp_func, &(obj)->func_list, node)
+
+#define klp_for_each_func(obj, func) \
+	list_for_each_entry(func, &(obj)->func_list, node)
+
+int klp_enable_patch(struct klp_patch *patch);
+
+/* For the module loader. */
+int klp_module_coming(struct module *mod);
+void klp_module_going(struct module *mod);
+int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
+			     const char *shstrtab, const char *strtab,
+			     unsigned int symindex, unsigned int secindex,
+			     const char *objname);
+
+static inline bool klp_have_reliable_stack(void)
+{
+	return IS_ENABLED(CONFIG_STACKTRACE) &&
+	       IS_ENABLED(CONFIG_HAVE_RELIABLE_STACKTRACE);
+}
+
+typedef int (*klp_shadow_ctor_t)(void *obj, void *shadow_data, void *ctor_data);
+typedef void (*klp_shadow_dtor_t)(void *obj, void *shadow_data);
+
+void *klp_shadow_get(void *obj, unsigned long id);
+void *klp_shadow_alloc(void *obj, unsigned long id, size_t size,
+		       gfp_t gfp_flags, klp_shadow_ctor_t ctor,
+		       void *ctor_data);
+void *klp_shadow_get_or_alloc(void *obj, unsigned long id, size_t size,
+			      gfp_t gfp_flags, klp_shadow_ctor_t ctor,
+			      void *ctor_data);
+void klp_shadow_free(void *obj, unsigned long id, klp_shadow_dtor_t dtor);
+void klp_shadow_free_all(unsigned long id, klp_shadow_dtor_t dtor);
+
+struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id);
+struct klp_state *klp_get_prev_state(unsigned long id);
+
+#else /* !CONFIG_LIVEPATCH */
+
+static inline int klp_module_coming(struct module *mod)
+{
+	return 0;
+}
+
+static inline void klp_module_going(struct module *mod) {}
+
+static inline
+int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
+			     const char *shstrtab, const char *strtab,
+			     unsigned int symindex, unsigned int secindex,
+			     const char *objname)
+{
+	return 0;
+}
+
+#endif /* CONFIG_LIVEPATCH */
+
+/*
+ * Hooks of a per-task transition, in fork, in the scheduler and on the way to
+ * user space. A switch for all tasks at once has no use for them.
+ */
+static inline void klp_copy_process(struct task_struct *child) {}
+static inline void klp_update_patch_state(struct task_struct *task) {}
+
+static inline bool klp_patch_pending(struct task_struct *task)
+{
+	return false;
+}
+
+#endif /* _LINUX_LIVEPATCH_H_ */

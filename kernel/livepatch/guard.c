@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What may not be patched, and what may not touch what is patched.
+ *
+ * A function is refused, by name and with the reason, if it cannot hold a
+ * breakpoint for a moment, if its entry is written by somebody else as well, or
+ * if what has to run while it is switched would run it.
+ *
+ * In return, the text of a patched function is claimed: register_kprobe() asks
+ * arch_within_kprobe_blacklist(), which is ours, and refuses a probe there. That
+ * alone is not enough, for a registrar can have asked before the claim and arm
+ * its probe after it. It is inside register_kprobe() all that time. So a switch
+ * first claims; then it looks, while all CPUs are stopped, for tasks inside
+ * register_kprobe() as for tasks inside a function, and for probes. Whoever
+ * asked before the claim is found there in the one way or the other.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/init.h>
+#include <linux/jump_label.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/livepatch.h>
+#include <linux/memory.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
+#include <linux/static_call.h>
+#include <asm/alternative.h>
+#include <asm/sections.h>
+#include "guard.h"
+
+/* Claims are added and removed under klp_mutex, and read under RCU. */
+static LIST_HEAD(klp_claims);
+
+/**
+ * klp_guard_add() - make a claim known
+ * @claim:	the claim, which refuses new probes whenever it is active
+ *
+ * Context: Caller holds klp_mutex.
+ */
+void klp_guard_add(struct klp_claim *claim)
+{
+	list_add_rcu(&claim->node, &klp_claims);
+}
+
+/**
+ * klp_guard_remove() - take a claim back for good
+ * @claim:	the claim; RCU readers may use it for another grace period
+ *
+ * Context: Caller holds klp_mutex.
+ */
+void klp_guard_remove(struct klp_claim *claim)
+{
+	list_del_rcu(&claim->node);
+}
+
+#ifdef CONFIG_KPROBES
+/* The task that asks for a patch, not for a probe: claims are no matter to it. */
+static struct task_struct *klp_asking;
+
+/**
+ * arch_within_kprobe_blacklist() - may an address not be probed?
+ * @addr:	the address
+ *
+ * Stands in for the weak function of the same name.
+ *
+ * Context: Any.
+ * Return: true if it is in .kprobes.text, or claimed by a patch.
+ */
+bool arch_within_kprobe_blacklist(unsigned long addr)
+{
+	const struct klp_claim *claim;
+	bool claimed = false;
+	unsigned int i;
+
+	if (addr >= (unsigned long)__kprobes_text_start &&
+	    addr < (unsigned long)__kprobes_text_end)
+		return true;
+	if (READ_ONCE(klp_asking) == current)
+		return false;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(claim, &klp_claims, node) {
+		if (!READ_ONCE(claim->active))
+			continue;
+		for (i = 0; i < claim->ranges.nr && !claimed; i++)
+			claimed = addr >= claim->ranges.range[i].start &&
+				  addr < claim->ranges.range[i].end;
+	}
+	rcu_read_unlock();
+
+	return claimed;
+}
+
+/**
+ * klp_guard_find_probe() - look for a kprobe in text
+ * @ranges:	the text
+ *
+ * Context: Any, with preemption off.
+ * Return: the address of a kprobe, armed or not, or 0 if there is none.
+ */
+unsigned long __kprobes klp_guard_find_probe(const struct klp_ranges *ranges)
+{
+	unsigned long addr;
+	unsigned int i;
+
+	for (i = 0; i < ranges->nr; i++) {
+		for (addr = ranges->range[i].start;
+		     addr < ranges->range[i].end; addr++) {
+			if (get_kprobe((void *)addr))
+				return addr;
+		}
+	}
+
+	return 0;
+}
+
+/**
+ * klp_guard_add_registrars() - text in which a registrar of a kprobe can be
+ * @busy:	where it is added
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENOENT if the text cannot be found, or -ENOMEM.
+ */
+int klp_guard_add_registrars(struct klp_ranges *busy)
+{
+	unsigned long addr = (unsigned long)register_kprobe, size;
+
+	if (!kallsyms_lookup_size_offset(addr, &size, NULL))
+		return -ENOENT;
+
+	return klp_ranges_add(busy, addr, size);
+}
+
+static bool klp_in_blacklist(unsigned long addr)
+{
+	bool blacklisted;
+
+	WRITE_ONCE(klp_asking, current);
+	blacklisted = within_kprobe_blacklist(addr);
+	WRITE_ONCE(klp_asking, NULL);
+
+	return blacklisted;
+}
+#else
+unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
+{
+	return 0;
+}
+
+int klp_guard_add_registrars(struct klp_ranges *busy)
+{
+	return 0;
+}
+
+/* Without kprobes there is no list; klp_own_path has what matters of it. */
+static bool klp_in_blacklist(unsigned long addr)
+{
+	return false;
+}
+#endif
+
+static bool klp_in_section(unsigned long addr, const char *start,
+			   const char *end)
+{
+	return addr >= (unsigned long)start && addr < (unsigned long)end;
+}
+
+static bool klp_in_noinstr(unsigned long addr)
+{
+	return klp_in_section(addr, __entry_text_start, __entry_text_end) ||
+	       klp_in_section(addr, __noinstr_text_start, __noinstr_text_end);
+}
+
+/*
+ * Functions outside these sections that run between an INT3 and klp_int3(), and
+ * would trap there again for ever.
+ */
+static const char * const klp_trap_path[] = {
+	"do_int3",
+	"kgdb_ll_trap",
+	"kprobe_int3_handler",
+	"get_kprobe",
+	"notify_die",
+	"atomic_notifier_call_chain",
+	"notifier_call_chain",
+	"kprobe_exceptions_notify",
+	"__rcu_read_lock",
+	"__rcu_read_unlock",
+	"rcu_read_unlock_special",
+	"rcu_is_watching",
+	"rcu_lockdep_current_cpu_online",
+	"debug_lockdep_rcu_enabled",
+	"lockdep_rcu_suspicious",
+	"lock_acquire",
+	"__lock_acquire",
+	"lock_release",
+	"lock_is_held_type",
+	"trace_hardirqs_off_finish",
+	"trace_hardirqs_on_prepare",
+	"lockdep_hardirqs_on_prepare",
+};
+
+/* Functions that the window runs, or that wait for it to pass. */
+static const char * const klp_window_path[] = {
+	"multi_cpu_stop",
+	"cpu_stopper_thread",
+	"stop_machine_yield",
+	"rcu_momentary_eqs",
+	"touch_nmi_watchdog",
+	"arch_stack_walk_reliable",
+	"__unwind_start",
+	"unwind_next_frame",
+	"unwind_get_return_address",
+	"__orc_find",
+	"orc_find",
+	"orc_ftrace_find",
+	"orc_module_find",
+	"get_stack_info",
+	"get_stack_info_noinstr",
+	"in_task_stack",
+	"deref_stack_reg",
+	"deref_stack_regs",
+	"deref_stack_iret_regs",
+	"stack_access_ok",
+	"idle_task",
+	"next_process_thread",
+};
+
+/* Functions in which a CPU that is offline can be. */
+static const char * const klp_offline_path[] = {
+	"arch_cpu_idle_dead",
+	"play_dead",
+	"native_play_dead",
+	"play_dead_common",
+	"mwait_play_dead",
+	"hlt_play_dead",
+	"resume_play_dead",
+	"cond_wakeup_cpu0",
+	"cpuidle_play_dead",
+	"acpi_idle_play_dead",
+	"acpi_processor_ffh_play_dead",
+	"cpuhp_report_idle_dead",
+};
+
+struct klp_match {
+	unsigned long addr;
+	bool found;
+};
+
+static int klp_match_addr(void *data, unsigned long addr)
+{
+	struct klp_match *match = data;
+
+	match->found = addr == match->addr;
+	return match->found;
+}
+
+static bool klp_in_path(unsigned long addr, const char * const *path,
+			unsigned int nr)
+{
+	struct klp_match match = { .addr = addr };
+	unsigned int i;
+
+	for (i = 0; i < nr && !match.found; i++)
+		kallsyms_on_each_match_symbol(klp_match_addr, path[i], &match);
+
+	return match.found;
+}
+
+static bool klp_is_own(unsigned long addr)
+{
+	char name[KSYM_NAME_LEN];
+
+	return core_kernel_text(addr) && !lookup_symbol_name(addr, name) &&
+	       str_has_prefix(name, "klp_");
+}
+
+static bool klp_in_init(unsigned long addr)
+{
+	struct module *mod;
+	bool init;
+
+	if (is_kernel_inittext(addr))
+		return true;
+
+	preempt_disable();
+	mod = __module_address(addr);
+	init = mod && within_module_init(addr, mod);
+	preempt_enable();
+
+	return init;
+}
+
+static bool klp_in_text(unsigned long addr)
+{
+	bool text;
+
+	if (core_kernel_text(addr))
+		return true;
+
+	preempt_disable();
+	text = __module_text_address(addr);
+	preempt_enable();
+
+	return text;
+}
+
+static const char klp_overlaps_jump_label[] = "a jump label overlaps its entry";
+static const char klp_overlaps_static_call[] = "a static call overlaps its entry";
+
+static bool klp_site_overlaps(const struct klp_site *site, unsigned long addr)
+{
+	/* Jump labels and static calls take five bytes at the most as well. */
+	return addr < site->addr + KLP_SITE_SIZE &&
+	       addr + KLP_SITE_SIZE > site->addr;
+}
+
+/*
+ * The jump labels and static calls of a module are only registered after
+ * klp_module_coming(), so look at its own tables.
+ */
+static const char *klp_site_shared_module(const struct klp_site *site,
+					  const struct module *mod)
+{
+	unsigned int i;
+
+#ifdef CONFIG_JUMP_LABEL
+	for (i = 0; i < mod->num_jump_entries; i++) {
+		if (klp_site_overlaps(site,
+				      jump_entry_code(&mod->jump_entries[i])))
+			return klp_overlaps_jump_label;
+	}
+#endif
+#ifdef CONFIG_HAVE_STATIC_CALL_INLINE
+	for (i = 0; i < mod->num_static_call_sites; i++) {
+		s32 *addr = &mod->static_call_sites[i].addr;
+
+		if (klp_site_overlaps(site, (unsigned long)addr + *addr))
+			return klp_overlaps_static_call;
+	}
+#endif
+	return NULL;
+}
+
+/* Does somebody else write to the bytes of a site? */
+static const char *klp_site_shared(const struct klp_site *site)
+{
+	void *first = (void *)site->addr;
+	void *last = first + KLP_SITE_SIZE - 1;
+	const char *why = NULL;
+	struct module *mod;
+
+	lockdep_assert_held(&text_mutex);
+
+	if (jump_label_text_reserved(first, last))
+		return klp_overlaps_jump_label;
+	if (static_call_text_reserved(first, last))
+		return klp_overlaps_static_call;
+
+	preempt_disable();
+	mod = __module_text_address(site->addr);
+	if (mod)
+		why = klp_site_shared_module(site, mod);
+	preempt_enable();
+	if (why)
+		return why;
+
+	if (alternatives_text_reserved(first, last))
+		return "an alternative overlaps its entry";
+
+	return NULL;
+}
+
+static int klp_refuse(const char *name, const char *why, int err)
+{
+	pr_err("function '%s' cannot be patched: %s\n", name, why);
+	return err;
+}
+
+/**
+ * klp_guard_site() - may a function be patched, and where?
+ * @name:	its name, for the log
+ * @func:	its address
+ * @size:	its size in bytes, padding included
+ * @site:	filled in
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex. Takes
+ *	    cpus_read_lock(), jump_label_lock() and text_mutex.
+ * Return: 0, or, with a line in the log that names the function and the reason,
+ *	   -EINVAL if it is not kernel text,
+ *	   -ENXIO if it is init text,
+ *	   -EPERM if it must not hold a breakpoint: entry and noinstr text, the
+ *	   kprobe blacklist, and what a switch itself needs,
+ *	   -ENOSPC if it is too short for the jump, or cannot be decoded,
+ *	   -EADDRINUSE if a jump label, a static call or an alternative is in
+ *	   the bytes that the jump would take.
+ */
+int klp_guard_site(const char *name, void *func, unsigned long size,
+		   struct klp_site *site)
+{
+	unsigned long addr = (unsigned long)func;
+	const char *why;
+	int ret = 0;
+
+	if (klp_in_init(addr))
+		return klp_refuse(name, "it is init text", -ENXIO);
+	if (!klp_in_text(addr))
+		return klp_refuse(name, "it is not kernel text", -EINVAL);
+	if (klp_in_noinstr(addr))
+		return klp_refuse(name, "it is entry or noinstr text", -EPERM);
+	if (klp_in_path(addr, klp_trap_path, ARRAY_SIZE(klp_trap_path)))
+		return klp_refuse(name, "the breakpoint handler runs it",
+				  -EPERM);
+	if (klp_is_own(addr) ||
+	    klp_in_path(addr, klp_window_path, ARRAY_SIZE(klp_window_path)))
+		return klp_refuse(name, "the switch itself runs it", -EPERM);
+	if (klp_in_path(addr, klp_offline_path, ARRAY_SIZE(klp_offline_path)))
+		return klp_refuse(name, "CPUs that are offline stay in it",
+				  -EPERM);
+	if (klp_in_blacklist(addr))
+		return klp_refuse(name, "it is on the kprobe blacklist",
+				  -EPERM);
+
+	cpus_read_lock();
+	jump_label_lock();
+	mutex_lock(&text_mutex);
+
+	why = klp_site_init(site, func, size);
+	if (why) {
+		ret = klp_refuse(name, why, -ENOSPC);
+		goto out;
+	}
+
+	why = klp_site_shared(site);
+	if (why)
+		ret = klp_refuse(name, why, -EADDRINUSE);
+out:
+	mutex_unlock(&text_mutex);
+	jump_label_unlock();
+	cpus_read_unlock();
+	return ret;
+}

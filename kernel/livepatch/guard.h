@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LIVEPATCH_GUARD_H
+#define _LIVEPATCH_GUARD_H
+
+#include <linux/list.h>
+#include <asm/livepatch.h>
+#include "idle.h"
+
+/**
+ * struct klp_claim - text that must not be probed
+ * @node:	entry in the list of claims
+ * @ranges:	the text
+ * @active:	the claim is in force
+ */
+struct klp_claim {
+	struct list_head node;
+	struct klp_ranges ranges;
+	bool active;
+};
+
+void klp_guard_add(struct klp_claim *claim);
+void klp_guard_remove(struct klp_claim *claim);
+
+int __must_check klp_guard_site(const char *name, void *func,
+				unsigned long size, struct klp_site *site);
+unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
+int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
+
+#endif /* _LIVEPATCH_GUARD_H */

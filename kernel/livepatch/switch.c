@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The switch: a set of edits, made for all tasks at once, or not at all.
+ *
+ *   prepare   running   sort the edits and the text that must be idle, map the
+ *                       bytes that decide, make the sites ready for them
+ *   stop      stopped   every CPU is in klp_window() with interrupts off
+ *   check     stopped   no task is in the text, and no kprobe
+ *   flip      stopped   one byte a function
+ *   resume    stopped   every CPU serialises, then leaves
+ *   finish    running   plain jumps, report, free
+ *
+ * Whatever fails, the text is as it was. In the window nothing takes a lock,
+ * allocates, prints or edits a page table: the CPU that would have to give way
+ * to it does not run.
+ *
+ * Locks, outermost first, as everybody who pokes text takes them: klp_mutex,
+ * cpus_read_lock(), text_mutex. CPUs must not come and go between counting them
+ * and stopping them; the text must not change between looking and writing.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <kunit/static_stub.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/kprobes.h>
+#include <linux/livepatch.h>
+#include <linux/memory.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/stop_machine.h>
+#include <asm/livepatch.h>
+#include <asm/sync_core.h>
+#include "guard.h"
+#include "switch.h"
+
+/*
+ * How often a switch is tried, and how long it waits before each new attempt:
+ * from 1 ms, doubled each time up to 100 ms. Who passes through a function is
+ * gone after the first few; who is still there after 1.4 seconds sleeps in it.
+ */
+#define KLP_ATTEMPTS		20
+#define KLP_MIN_DELAY_MS	1
+#define KLP_MAX_DELAY_MS	100
+
+/**
+ * klp_switch_alloc() - begin a set of edits
+ * @name:	name of the patch, for the log
+ *
+ * Context: Process context, may sleep.
+ * Return: the empty set, or NULL if there is no memory.
+ */
+struct klp_switch *klp_switch_alloc(const char *name)
+{
+	struct klp_switch *sw;
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_alloc, name);
+
+	sw = kzalloc(sizeof(*sw), GFP_KERNEL);
+	if (sw)
+		sw->name = name;
+
+	return sw;
+}
+
+/**
+ * klp_switch_free() - free a set of edits
+ * @sw:		the set, or NULL
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_switch_free(struct klp_switch *sw)
+{
+	if (!sw)
+		return;
+
+	klp_ranges_free(&sw->unprobed);
+	klp_ranges_free(&sw->busy);
+	kvfree(sw->edits);
+	kfree(sw);
+}
+
+/**
+ * klp_switch_add() - add an edit
+ * @sw:		the set
+ * @site:	the site; must stay until the set is freed
+ * @from:	where the function's entry goes now, NULL for the function itself
+ * @to:		where it must go, NULL for the function itself
+ *
+ * The text that must be idle for it is the caller's to add.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ERANGE if the jump does not reach @to, or -ENOMEM.
+ */
+int klp_switch_add(struct klp_switch *sw, const struct klp_site *site,
+		   void *from, void *to)
+{
+	struct klp_edit *edits;
+	unsigned int max;
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_add, sw, site, from, to);
+
+	if (to && klp_site_reachable(site, to)) {
+		pr_err("%pS cannot be reached from %pS\n", to,
+		       (void *)site->addr);
+		return -ERANGE;
+	}
+
+	if (sw->nr_edits == sw->max_edits) {
+		max = sw->max_edits ? 2 * sw->max_edits : 16;
+		edits = kvmalloc_array(max, sizeof(*edits), GFP_KERNEL);
+		if (!edits)
+			return -ENOMEM;
+		if (sw->nr_edits)
+			memcpy(edits, sw->edits,
+			       sw->nr_edits * sizeof(*edits));
+		kvfree(sw->edits);
+		sw->edits = edits;
+		sw->max_edits = max;
+	}
+
+	sw->edits[sw->nr_edits++] = (struct klp_edit){
+		.site	= site,
+		.from	= from,
+		.to	= to,
+	};
+	return 0;
+}
+
+static int klp_edit_cmp(const void *a, const void *b)
+{
+	const struct klp_edit *ea = a, *eb = b;
+
+	return ea->site->addr < eb->site->addr ? -1 : 1;
+}
+
+/**
+ * struct klp_window - what the CPUs share while they are stopped
+ * @sw:		the set of edits
+ * @arrived:	how many CPUs are in the window and have checked themselves
+ * @decided:	the set was made, or will not be
+ * @flipped:	it was made
+ */
+struct klp_window {
+	struct klp_switch *sw;
+	atomic_t arrived;
+	bool decided;
+	bool flipped;
+};
+
+static bool __kprobes klp_window_clear(struct klp_switch *sw)
+{
+	sw->probe = klp_guard_find_probe(&sw->unprobed);
+
+	return klp_idle_check_others(&sw->idle) && !sw->probe;
+}
+
+static int __kprobes klp_window(void *data)
+{
+	struct klp_window *window = data;
+	struct klp_switch *sw = window->sw;
+
+	klp_idle_check_self(&sw->idle);
+
+	/*
+	 * The last CPU to arrive decides. By the full barrier of the count it
+	 * sees what all others found about themselves, and from then on there
+	 * is nobody left to change anything but NMIs.
+	 */
+	if (atomic_inc_return(&window->arrived) == num_online_cpus()) {
+		if (klp_window_clear(sw)) {
+			klp_edits_flip(sw->edits, sw->nr_edits);
+			window->flipped = true;
+		}
+		/* Pairs below: the flip comes first. */
+		smp_store_release(&window->decided, true);
+	} else {
+		while (!smp_load_acquire(&window->decided))
+			cpu_relax();
+	}
+
+	/*
+	 * What was decoded ahead of the flip must not run behind it: neither
+	 * the first byte, nor the bytes behind it when these are poked next.
+	 */
+	sync_core();
+	return 0;
+}
+
+/*
+ * One attempt. Return: 0, -EBUSY if a task or a probe is in the way, or the
+ * error of klp_edits_arm() or stop_machine().
+ */
+static int klp_switch_attempt(struct klp_switch *sw)
+{
+	struct klp_window window = { .sw = sw };
+	int ret;
+
+	klp_idle_init(&sw->idle, &sw->busy);
+
+	cpus_read_lock();
+	mutex_lock(&text_mutex);
+
+	ret = klp_edits_arm(sw->edits, sw->nr_edits);
+	if (ret)
+		goto out;
+
+	ret = stop_machine_cpuslocked(klp_window, &window, cpu_online_mask);
+	if (!ret && !window.flipped)
+		ret = -EBUSY;
+
+	klp_edits_settle(sw->edits, sw->nr_edits, window.flipped);
+out:
+	mutex_unlock(&text_mutex);
+	cpus_read_unlock();
+	return ret;
+}
+
+/* The same for text that nobody can run: there is nobody to stop or to check. */
+static int klp_switch_unused(struct klp_switch *sw)
+{
+	int ret;
+
+	cpus_read_lock();
+	mutex_lock(&text_mutex);
+
+	ret = klp_edits_arm(sw->edits, sw->nr_edits);
+	if (!ret) {
+		klp_edits_flip(sw->edits, sw->nr_edits);
+		klp_edits_settle(sw->edits, sw->nr_edits, true);
+	}
+
+	mutex_unlock(&text_mutex);
+	cpus_read_unlock();
+	return ret;
+}
+
+static void klp_report_probe(const struct klp_switch *sw)
+{
+	if (sw->probe)
+		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
+			(void *)sw->probe);
+}
+
+static int klp_switch_prepare(struct klp_switch *sw)
+{
+	int ret;
+
+	ret = klp_guard_add_registrars(&sw->busy);
+	if (ret)
+		return ret;
+
+	klp_ranges_sort(&sw->busy);
+	klp_ranges_sort(&sw->unprobed);
+	sort(sw->edits, sw->nr_edits, sizeof(*sw->edits), klp_edit_cmp, NULL);
+
+	return klp_edits_map(sw->edits, sw->nr_edits);
+}
+
+/**
+ * klp_switch_run() - make a set of edits
+ * @sw:		the set
+ *
+ * Who is in the way is logged, at the end, if it fails for that.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex, and must not
+ *	    hold cpus_read_lock() or text_mutex.
+ * Return: 0, -EBUSY if tasks or probes were in the way at every attempt,
+ *	   -EADDRINUSE if somebody else changed the text, -ENOMEM, or -EFAULT
+ *	   if a site cannot be mapped. After an error everything is as before.
+ */
+int klp_switch_run(struct klp_switch *sw)
+{
+	unsigned int attempt, delay = KLP_MIN_DELAY_MS;
+	int ret;
+
+	ret = klp_switch_prepare(sw);
+	if (ret)
+		return ret;
+
+	for (attempt = 1; ; attempt++) {
+		ret = klp_switch_attempt(sw);
+		if (ret != -EBUSY || attempt == KLP_ATTEMPTS)
+			break;
+
+		msleep(delay);
+		delay = min(2 * delay, KLP_MAX_DELAY_MS);
+	}
+
+	if (ret == -EBUSY) {
+		klp_report_probe(sw);
+		klp_idle_report(&sw->idle, sw->name);
+	}
+
+	klp_edits_unmap(sw->edits, sw->nr_edits);
+	return ret;
+}
+
+/**
+ * klp_switch_run_unused() - make a set of edits in text that nobody runs
+ * @sw:		the set; all sites are in a module that is being loaded
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex, and must not
+ *	    hold cpus_read_lock() or text_mutex.
+ * Return: 0, -EBUSY if a probe is in the way, -EADDRINUSE if somebody else
+ *	   changed the text, -ENOMEM, or -EFAULT if a site cannot be mapped.
+ *	   After an error everything is as before.
+ */
+int klp_switch_run_unused(struct klp_switch *sw)
+{
+	int ret;
+
+	ret = klp_switch_prepare(sw);
+	if (ret)
+		return ret;
+
+	preempt_disable();
+	sw->probe = klp_guard_find_probe(&sw->unprobed);
+	preempt_enable();
+
+	ret = sw->probe ? -EBUSY : klp_switch_unused(sw);
+	if (sw->probe)
+		klp_report_probe(sw);
+
+	klp_edits_unmap(sw->edits, sw->nr_edits);
+	return ret;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /sys/kernel/livepatch
+ *
+ *   <patch>/enabled			rw	1, or 0 while it is going
+ *   <patch>/transition			r	is a switch of it under way?
+ *   <patch>/replace			r	does it replace all others?
+ *   <patch>/<object>/patched		r	is the object patched?
+ *   <patch>/<object>/<function,sympos>		one of its functions
+ */
+
+#include <linux/kobject.h>
+#include <linux/kstrtox.h>
+#include <linux/livepatch.h>
+#include <linux/sysfs.h>
+#include "core.h"
+#include "sysfs.h"
+
+static struct kobject *klp_root;
+
+static struct klp_patch *to_klp_patch(struct kobject *kobj)
+{
+	return container_of(kobj, struct klp_patch, kobj);
+}
+
+static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
+			     const char *buf, size_t count)
+{
+	struct klp_patch *patch = to_klp_patch(kobj);
+	bool enabled;
+	int ret;
+
+	ret = kstrtobool(buf, &enabled);
+	if (ret)
+		return ret;
+
+	mutex_lock(&klp_mutex);
+	/* A patch that was disabled is gone, so there is nothing to enable. */
+	if (enabled || !patch->enabled)
+		ret = -EINVAL;
+	else
+		ret = klp_disable_patch(patch);
+	mutex_unlock(&klp_mutex);
+
+	return ret ?: count;
+}
+
+static ssize_t enabled_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_klp_patch(kobj)->enabled);
+}
+
+static ssize_t transition_show(struct kobject *kobj,
+			       struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n",
+			  to_klp_patch(kobj) == READ_ONCE(klp_transition_patch));
+}
+
+static ssize_t replace_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_klp_patch(kobj)->replace);
+}
+
+static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
+static struct kobj_attribute transition_attr = __ATTR_RO(transition);
+static struct kobj_attribute replace_attr = __ATTR_RO(replace);
+
+static struct attribute *klp_patch_attrs[] = {
+	&enabled_attr.attr,
+	&transition_attr.attr,
+	&replace_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(klp_patch);
+
+static ssize_t patched_show(struct kobject *kobj, struct kobj_attribute *attr,
+			    char *buf)
+{
+	struct klp_object *obj = container_of(kobj, struct klp_object, kobj);
+
+	return sysfs_emit(buf, "%d\n", obj->patched);
+}
+
+static struct kobj_attribute patched_attr = __ATTR_RO(patched);
+
+static struct attribute *klp_object_attrs[] = {
+	&patched_attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(klp_object);
+
+static void klp_patch_release(struct kobject *kobj)
+{
+	complete(&to_klp_patch(kobj)->finish);
+}
+
+/*
+ * Objects and functions are part of the patch, whose kobject is theirs' parent
+ * and so goes last: there is nothing to free, and nothing to wait for.
+ */
+static void klp_part_release(struct kobject *kobj)
+{
+}
+
+static const struct kobj_type klp_patch_ktype = {
+	.release	= klp_patch_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= klp_patch_groups,
+};
+
+static const struct kobj_type klp_object_ktype = {
+	.release	= klp_part_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.default_groups	= klp_object_groups,
+};
+
+static const struct kobj_type klp_func_ktype = {
+	.release	= klp_part_release,
+	.sysfs_ops	= &kobj_sysfs_ops,
+};
+
+/**
+ * klp_sysfs_init_patch() - make a patch ready for kobject_put()
+ * @patch:	the patch
+ *
+ * Context: Any.
+ */
+void klp_sysfs_init_patch(struct klp_patch *patch)
+{
+	kobject_init(&patch->kobj, &klp_patch_ktype);
+	init_completion(&patch->finish);
+}
+
+/**
+ * klp_sysfs_init_object() - make an object ready for kobject_put()
+ * @obj:	the object
+ *
+ * Context: Any.
+ */
+void klp_sysfs_init_object(struct klp_object *obj)
+{
+	kobject_init(&obj->kobj, &klp_object_ktype);
+}
+
+/**
+ * klp_sysfs_init_func() - make a function ready for kobject_put()
+ * @func:	the function
+ *
+ * Context: Any.
+ */
+void klp_sysfs_init_func(struct klp_func *func)
+{
+	kobject_init(&func->kobj, &klp_func_ktype);
+}
+
+/**
+ * klp_sysfs_add_patch() - show a patch
+ * @patch:	the patch
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or the error of kobject_add().
+ */
+int klp_sysfs_add_patch(struct klp_patch *patch)
+{
+	return kobject_add(&patch->kobj, klp_root, "%s", patch->mod->name);
+}
+
+/**
+ * klp_sysfs_add_object() - show an object of a patch
+ * @patch:	the patch
+ * @obj:	the object
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or the error of kobject_add().
+ */
+int klp_sysfs_add_object(struct klp_patch *patch, struct klp_object *obj)
+{
+	return kobject_add(&obj->kobj, &patch->kobj, "%s",
+			   obj->name ?: "vmlinux");
+}
+
+/**
+ * klp_sysfs_add_func() - show a function of an object
+ * @obj:	the object
+ * @func:	the function
+ *
+ * A name that is unique is shown with the position that it has, which is 1.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or the error of kobject_add().
+ */
+int klp_sysfs_add_func(struct klp_object *obj, struct klp_func *func)
+{
+	return kobject_add(&func->kobj, &obj->kobj, "%s,%lu", func->old_name,
+			   func->old_sympos ?: 1);
+}
+
+/**
+ * klp_sysfs_ready() - is there a directory to show patches in?
+ *
+ * Context: Any.
+ * Return: true if there is.
+ */
+bool klp_sysfs_ready(void)
+{
+	return klp_root;
+}
+
+/**
+ * klp_sysfs_init() - make the directory
+ *
+ * Context: Initcall.
+ * Return: 0, or -ENOMEM.
+ */
+int __init klp_sysfs_init(void)
+{
+	klp_root = kobject_create_and_add("livepatch", kernel_kobj);
+
+	return klp_root ? 0 : -ENOMEM;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Functions that the compiler does not make in the shape that a test needs. */
+
+#include <linux/linkage.h>
+#include <linux/objtool.h>
+#include <asm/ibt.h>
+
+	.text
+
+/* Sleeps, if it has somewhere to sleep, in what was split from it as unlikely. */
+SYM_FUNC_START(lpt_has_cold)
+	testq	%rdi, %rdi
+	jnz	lpt_has_cold.cold
+	movl	$1, %eax
+	RET
+SYM_FUNC_END(lpt_has_cold)
+
+	.section .text.unlikely, "ax"
+
+SYM_FUNC_START_LOCAL(lpt_has_cold.cold)
+	subq	$8, %rsp
+	call	lpt_park
+	addq	$8, %rsp
+	movl	$2, %eax
+	RET
+SYM_FUNC_END(lpt_has_cold.cold)
+
+	.text
+
+/* Sleeps, if it has somewhere to sleep, in a part that was not inlined. */
+SYM_FUNC_START(lpt_has_part)
+	testq	%rdi, %rdi
+	jnz	lpt_has_part.part.0
+	movl	$1, %eax
+	RET
+SYM_FUNC_END(lpt_has_part)
+
+SYM_FUNC_START_LOCAL(lpt_has_part.part.0)
+	subq	$8, %rsp
+	call	lpt_park
+	addq	$8, %rsp
+	movl	$2, %eax
+	RET
+SYM_FUNC_END(lpt_has_part.part.0)
+
+/* A caller that the rest of it was inlined into. */
+SYM_FUNC_START(lpt_has_part_caller)
+	testq	%rdi, %rdi
+	jnz	lpt_has_part.part.0
+	movl	$1, %eax
+	RET
+SYM_FUNC_END(lpt_has_part_caller)
+
+/* The rest is never called: entries of all kinds. */
+
+/* The next symbol comes before the jump would end. */
+SYM_START(lpt_short, SYM_L_GLOBAL, SYM_A_ALIGN)
+	ud2
+	ud2
+SYM_FUNC_END(lpt_short)
+
+SYM_START(lpt_plain, SYM_L_GLOBAL, SYM_A_NONE)
+	ANNOTATE_NOENDBR
+	xorl	%eax, %eax
+	xorl	%eax, %eax
+	ud2
+	ud2
+SYM_FUNC_END(lpt_plain)
+
+SYM_START(lpt_with_endbr, SYM_L_GLOBAL, SYM_A_ALIGN)
+	endbr64
+	xorl	%eax, %eax
+	xorl	%eax, %eax
+	ud2
+	ud2
+SYM_FUNC_END(lpt_with_endbr)

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Functions that the tests patch, and what they are patched with. */
+#ifndef _LIVEPATCH_TESTS_FUNCTIONS_H
+#define _LIVEPATCH_TESTS_FUNCTIONS_H
+
+#include <linux/completion.h>
+#include <linux/jump_label.h>
+#include <linux/static_call.h>
+
+/* A place to sleep in. */
+struct lpt_park {
+	struct completion parked;
+	struct completion leave;
+};
+
+void lpt_park(struct lpt_park *park);
+
+#define LPT_OLD		1
+#define LPT_NEW		2
+#define LPT_NEWER	3
+
+int lpt_one(int x);
+int lpt_one_new(int x);
+int lpt_one_newer(int x);
+int lpt_two(int x);
+int lpt_two_new(int x);
+int lpt_busy(int x);
+int lpt_busy_new(int x);
+
+int lpt_sleeper(struct lpt_park *park);
+int lpt_sleeper_new(struct lpt_park *park);
+
+int lpt_jump_label(void);
+int lpt_static_call(int x);
+
+DECLARE_STATIC_KEY_FALSE(lpt_key);
+
+/* In entries.S. */
+int lpt_has_cold(struct lpt_park *park);
+int lpt_has_part(struct lpt_park *park);
+int lpt_has_part_caller(struct lpt_park *park);
+void lpt_short(void);
+void lpt_plain(void);
+void lpt_with_endbr(void);
+
+extern int lpt_data;
+
+#endif /* _LIVEPATCH_TESTS_FUNCTIONS_H */

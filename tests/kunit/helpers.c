@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A patch as a patch module would make it, without a module. */
+
+#include <linux/kernfs.h>
+#include <linux/kobject.h>
+#include <linux/sched/task.h>
+#include <linux/string.h>
+#include "../core.h"
+#include "../target.h"
+#include "helpers.h"
+
+struct lpt_patch *lpt_patch(struct kunit *test, const char *name)
+{
+	struct lpt_patch *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	strscpy(p->mod.name, name, sizeof(p->mod.name));
+	p->mod.state = MODULE_STATE_LIVE;
+	p->mod.klp = true;
+	atomic_set(&p->mod.refcnt, 1);
+	p->objs[0].funcs = p->funcs;
+	p->patch.mod = &p->mod;
+	p->patch.objs = p->objs;
+	return p;
+}
+
+void lpt_replace(struct lpt_patch *p, const char *old_name, void *new_func)
+{
+	p->funcs[p->nr_funcs++] = (struct klp_func){
+		.old_name = old_name,
+		.new_func = new_func,
+	};
+}
+
+int lpt_enable(struct lpt_patch *p)
+{
+	return klp_enable_patch(&p->patch);
+}
+
+int lpt_disable(struct lpt_patch *p)
+{
+	int ret;
+
+	mutex_lock(&klp_mutex);
+	ret = klp_disable_patch(&p->patch);
+	mutex_unlock(&klp_mutex);
+
+	/* After this the patch is not referenced any more. */
+	if (!ret)
+		flush_work(&p->patch.free_work);
+	return ret;
+}
+
+int lpt_refs(struct lpt_patch *p)
+{
+	return atomic_read(&p->mod.refcnt) - 1;
+}
+
+bool lpt_in_sysfs(const char *patch)
+{
+	struct kernfs_node *dir, *node = NULL;
+
+	dir = kernfs_find_and_get(kernel_kobj->sd, "livepatch");
+	if (dir)
+		node = kernfs_find_and_get(dir, patch);
+	kernfs_put(node);
+	kernfs_put(dir);
+	return node;
+}
+
+void lpt_snapshot(struct lpt_snapshot *snap, void *func)
+{
+	snap->func = func;
+	memcpy(snap->text, func, LPT_TEXT);
+}
+
+void lpt_expect_unchanged(struct kunit *test, const struct lpt_snapshot *snap)
+{
+	KUNIT_EXPECT_MEMEQ(test, snap->func, snap->text, LPT_TEXT);
+}
+
+void lpt_expect_gone(struct kunit *test, struct lpt_patch *p)
+{
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, lpt_refs(p), 0);
+	KUNIT_EXPECT_FALSE(test, lpt_in_sysfs(p->mod.name));
+	KUNIT_EXPECT_FALSE(test, p->patch.enabled);
+
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_TRUE(test, list_empty(&klp_patches));
+	KUNIT_EXPECT_NULL(test, klp_transition_patch);
+	for (i = 0; i < p->nr_funcs; i++) {
+		KUNIT_EXPECT_FALSE(test, p->funcs[i].patched);
+		KUNIT_EXPECT_FALSE(test, p->funcs[i].transition);
+		KUNIT_EXPECT_NULL(test, p->funcs[i].target);
+		KUNIT_EXPECT_NULL(test, klp_target_find(p->funcs[i].old_func));
+	}
+	mutex_unlock(&klp_mutex);
+}
+
+static int lpt_parked_fn(void *data)
+{
+	struct lpt_parked *parked = data;
+
+	parked->result = parked->func(&parked->park);
+	return 0;
+}
+
+void lpt_park_in(struct kunit *test, struct lpt_parked *parked,
+		 int (*func)(struct lpt_park *park))
+{
+	init_completion(&parked->park.parked);
+	init_completion(&parked->park.leave);
+	parked->func = func;
+	parked->task = kthread_create(lpt_parked_fn, parked, "lpt_parked");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, parked->task);
+	get_task_struct(parked->task);
+	wake_up_process(parked->task);
+	wait_for_completion(&parked->park.parked);
+	/* It said so before it went to sleep. */
+	wait_task_inactive(parked->task, TASK_UNINTERRUPTIBLE);
+}
+
+int lpt_unpark(struct lpt_parked *parked)
+{
+	complete(&parked->park.leave);
+	kthread_stop(parked->task);
+	put_task_struct(parked->task);
+	return parked->result;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Who is in the way, and who is not. */
+
+#include <kunit/test.h>
+#include <linux/kallsyms.h>
+#include <linux/kthread.h>
+#include <linux/slab.h>
+#include "../core.h"
+#include "../idle.h"
+#include "../symbol.h"
+#include "helpers.h"
+
+static void ranges_merge(struct kunit *test)
+{
+	struct klp_ranges ranges = {};
+
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 0));
+
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 300, 10), 0);
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 100, 50), 0);
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 120, 100), 0);
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 130, 10), 0);
+	klp_ranges_sort(&ranges);
+	KUNIT_ASSERT_EQ(test, ranges.nr, 2);
+
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 99));
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 100));
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 200));
+	/* Behind a last call that does not return. */
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 220));
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 221));
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 299));
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 310));
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, ULONG_MAX));
+	klp_ranges_free(&ranges);
+}
+
+static void ranges_grow(struct kunit *test)
+{
+	struct klp_ranges ranges = {};
+	unsigned int i;
+
+	for (i = 1000; i > 0; i--)
+		KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 10 * i, 5), 0);
+	klp_ranges_sort(&ranges);
+	KUNIT_EXPECT_EQ(test, ranges.nr, 1000);
+	for (i = 1; i <= 1000; i++) {
+		KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 10 * i));
+		KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 10 * i - 1));
+	}
+	klp_ranges_free(&ranges);
+}
+
+/* Is a task in a function? Return: how many blockers there are. */
+static int check_task(struct kunit *test, struct task_struct *task, void *func,
+		      struct klp_blocker *blocker)
+{
+	struct klp_ranges ranges = {};
+	struct klp_idle *idle;
+	int nr;
+
+	idle = kunit_kzalloc(test, sizeof(*idle), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, idle);
+	KUNIT_ASSERT_NOT_NULL(test, func);
+
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)func, &ranges), 0);
+	mutex_unlock(&klp_mutex);
+	klp_ranges_sort(&ranges);
+
+	klp_idle_init(idle, &ranges);
+	klp_idle_check_task(idle, task);
+	nr = atomic_read(&idle->nr_blockers);
+	*blocker = idle->blockers[0];
+	klp_ranges_free(&ranges);
+	return nr;
+}
+
+static void expect_blocker(struct kunit *test, struct task_struct *task,
+			   void *func, const char *symbol)
+{
+	struct klp_blocker blocker;
+	char name[KSYM_NAME_LEN] = "";
+
+	KUNIT_ASSERT_EQ(test, check_task(test, task, func, &blocker), 1);
+	KUNIT_EXPECT_STREQ(test, blocker.comm, "lpt_parked");
+	KUNIT_EXPECT_EQ(test, blocker.pid, task->pid);
+	lookup_symbol_name(blocker.addr, name);
+	KUNIT_EXPECT_STREQ(test, name, symbol);
+	KUNIT_EXPECT_GT(test, blocker.nr_frames, 3);
+}
+
+static void idle_inside(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	expect_blocker(test, parked.task, lpt_sleeper, "lpt_sleeper");
+	expect_blocker(test, parked.task, lpt_park, "lpt_park");
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_OLD);
+}
+
+static void idle_outside(struct kunit *test)
+{
+	struct klp_blocker blocker;
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, check_task(test, parked.task, lpt_one, &blocker),
+			0);
+	KUNIT_EXPECT_EQ(test, check_task(test, parked.task, lpt_sleeper_new,
+					 &blocker), 0);
+	lpt_unpark(&parked);
+}
+
+static void idle_inside_cold(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_has_cold);
+	expect_blocker(test, parked.task, lpt_has_cold, "lpt_has_cold.cold");
+	lpt_unpark(&parked);
+}
+
+static void idle_inside_part(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_has_part_caller);
+	expect_blocker(test, parked.task, lpt_has_part,
+		       "lpt_has_part.part.0");
+	lpt_unpark(&parked);
+}
+
+static int lpt_spin(void *data)
+{
+	WRITE_ONCE(*(bool *)data, true);
+	while (!kthread_should_stop())
+		cond_resched();
+	return 0;
+}
+
+/* A task that runs on another CPU has no stack that could be walked. */
+static void idle_unreliable(struct kunit *test)
+{
+	struct klp_blocker blocker;
+	struct task_struct *task;
+	bool running = false;
+	int nr;
+
+	if (num_online_cpus() == 1)
+		kunit_skip(test, "needs a second CPU");
+
+	migrate_disable();
+	task = kthread_create(lpt_spin, &running, "lpt_parked");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	kthread_bind(task, cpumask_any_but(cpu_online_mask,
+					   smp_processor_id()));
+	wake_up_process(task);
+	/* It is in nobody's way there, so it runs most of the time. */
+	do {
+		while (!READ_ONCE(running) || !READ_ONCE(task->on_cpu))
+			cond_resched();
+		nr = check_task(test, task, lpt_one, &blocker);
+	} while (!nr);
+	migrate_enable();
+
+	KUNIT_EXPECT_EQ(test, nr, 1);
+	KUNIT_EXPECT_EQ(test, blocker.pid, task->pid);
+	KUNIT_EXPECT_EQ(test, blocker.addr, 0);
+	kthread_stop(task);
+}
+
+static struct kunit_case idle_cases[] = {
+	KUNIT_CASE(ranges_merge),
+	KUNIT_CASE(ranges_grow),
+	KUNIT_CASE(idle_inside),
+	KUNIT_CASE(idle_outside),
+	KUNIT_CASE(idle_inside_cold),
+	KUNIT_CASE(idle_inside_part),
+	KUNIT_CASE(idle_unreliable),
+	{}
+};
+
+static struct kunit_suite idle_suite = {
+	.name = "livepatch_idle",
+	.test_cases = idle_cases,
+};
+
+kunit_test_suite(idle_suite);

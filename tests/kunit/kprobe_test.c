@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A function is patched, or probed, but not both. */
+
+#include <kunit/test.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <asm/livepatch.h>
+#include "helpers.h"
+
+#ifdef CONFIG_KPROBES
+
+static int hits;
+
+static int count_hit(struct kprobe *kp, struct pt_regs *regs)
+{
+	hits++;
+	return 0;
+}
+
+/* Register a probe, which counts, and unregister it. Return: the error. */
+static int try_probe(void *addr)
+{
+	struct kprobe kp = { .addr = addr, .pre_handler = count_hit };
+	int ret = register_kprobe(&kp);
+
+	if (!ret)
+		unregister_kprobe(&kp);
+	return ret;
+}
+
+static void expect_probed(struct kunit *test, void *addr, int err)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct kprobe kp = { .addr = addr, .pre_handler = count_hit };
+	struct lpt_snapshot snap;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_has_cold", lpt_sleeper_new);
+
+	KUNIT_ASSERT_EQ_MSG(test, register_kprobe(&kp), 0, "%pS", addr);
+	lpt_snapshot(&snap, lpt_has_cold);
+	KUNIT_EXPECT_EQ_MSG(test, lpt_enable(p), err, "%pS", addr);
+	if (err) {
+		lpt_expect_unchanged(test, &snap);
+		lpt_expect_gone(test, p);
+	} else {
+		KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	}
+
+	/* A probe that is disabled can be enabled at any time. */
+	KUNIT_EXPECT_EQ(test, disable_kprobe(&kp), 0);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), err);
+	if (!err)
+		KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+
+	unregister_kprobe(&kp);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+static void kprobe_at_entry(struct kunit *test)
+{
+	struct klp_site site;
+
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_has_cold, 64));
+	expect_probed(test, (void *)site.addr, -EBUSY);
+}
+
+static void kprobe_in_cold(struct kunit *test)
+{
+	void *addr = (void *)kallsyms_lookup_name("lpt_has_cold.cold");
+
+	KUNIT_ASSERT_NOT_NULL(test, addr);
+	expect_probed(test, addr,
+		      IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE) ? -EBUSY : 0);
+}
+
+static void kprobe_elsewhere(struct kunit *test)
+{
+	expect_probed(test, lpt_two, 0);
+}
+
+static void kprobe_refused_while_patched(struct kunit *test)
+{
+	void *cold = (void *)kallsyms_lookup_name("lpt_has_cold.cold");
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct klp_site site;
+
+	lpt_replace(p, "lpt_has_cold", lpt_sleeper_new);
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_has_cold, 64));
+	KUNIT_ASSERT_NOT_NULL(test, cold);
+
+	KUNIT_EXPECT_EQ(test, try_probe((void *)site.addr), 0);
+	KUNIT_EXPECT_EQ(test, try_probe(cold), 0);
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, try_probe((void *)site.addr), -EINVAL);
+	if (IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE)) {
+		KUNIT_EXPECT_EQ(test, try_probe(cold), -EINVAL);
+		KUNIT_EXPECT_EQ(test, try_probe(lpt_has_cold), -EINVAL);
+	}
+	KUNIT_EXPECT_EQ(test, try_probe(lpt_one), 0);
+	KUNIT_ASSERT_EQ(test, lpt_disable(p), 0);
+
+	KUNIT_EXPECT_EQ(test, try_probe((void *)site.addr), 0);
+	KUNIT_EXPECT_EQ(test, try_probe(cold), 0);
+}
+
+/* Probes work on what was patched before. */
+static void kprobe_hits_again(struct kunit *test)
+{
+	struct kprobe kp = { .addr = (void *)lpt_one, .pre_handler = count_hit };
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_ASSERT_EQ(test, lpt_disable(p), 0);
+
+	hits = 0;
+	KUNIT_ASSERT_EQ(test, register_kprobe(&kp), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	unregister_kprobe(&kp);
+	KUNIT_EXPECT_EQ(test, hits, 1);
+}
+
+static struct kunit_case kprobe_cases[] = {
+	KUNIT_CASE(kprobe_at_entry),
+	KUNIT_CASE(kprobe_in_cold),
+	KUNIT_CASE(kprobe_elsewhere),
+	KUNIT_CASE(kprobe_refused_while_patched),
+	KUNIT_CASE(kprobe_hits_again),
+	{}
+};
+
+static struct kunit_suite kprobe_suite = {
+	.name = "livepatch_kprobe",
+	.test_cases = kprobe_cases,
+};
+
+kunit_test_suite(kprobe_suite);
+
+#endif /* CONFIG_KPROBES */

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Patches, the way that patch modules use them. */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <asm/livepatch.h>
+#include "../core.h"
+#include "../idle.h"
+#include "../switch.h"
+#include "../target.h"
+#include "helpers.h"
+
+static void patch_enable_disable(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_snapshot one, two;
+
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&two, lpt_two);
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_two", lpt_two_new);
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	KUNIT_EXPECT_EQ(test, lpt_two(3), 302);
+	KUNIT_EXPECT_EQ(test, lpt_refs(p), 1);
+	KUNIT_EXPECT_TRUE(test, lpt_in_sysfs("lpt_patch"));
+	KUNIT_EXPECT_TRUE(test, p->patch.enabled);
+	KUNIT_EXPECT_TRUE(test, p->objs[0].patched);
+
+	KUNIT_ASSERT_EQ(test, lpt_disable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	KUNIT_EXPECT_EQ(test, lpt_two(3), 301);
+	lpt_expect_gone(test, p);
+	lpt_expect_unchanged(test, &one);
+	lpt_expect_unchanged(test, &two);
+}
+
+/* Two patches for one function, the newer of which is disabled first, or last. */
+static void stack_two(struct kunit *test, bool newer_first)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_older");
+	struct lpt_patch *q = lpt_patch(test, "lpt_newer");
+	struct lpt_snapshot snap;
+
+	lpt_snapshot(&snap, lpt_one);
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(q, "lpt_one", lpt_one_newer);
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	KUNIT_ASSERT_EQ(test, lpt_enable(q), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 33);
+
+	KUNIT_EXPECT_EQ(test, lpt_disable(newer_first ? q : p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), newer_first ? 32 : 33);
+	KUNIT_EXPECT_EQ(test, lpt_refs(newer_first ? q : p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_refs(newer_first ? p : q), 1);
+
+	KUNIT_EXPECT_EQ(test, lpt_disable(newer_first ? p : q), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	lpt_expect_gone(test, p);
+	lpt_expect_gone(test, q);
+	lpt_expect_unchanged(test, &snap);
+}
+
+static void patch_stack_newer_first(struct kunit *test)
+{
+	stack_two(test, true);
+}
+
+static void patch_stack_older_first(struct kunit *test)
+{
+	stack_two(test, false);
+}
+
+static void expect_fails(struct kunit *test, struct lpt_patch *p, int err)
+{
+	struct lpt_snapshot one, two;
+
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&two, lpt_two);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), err);
+	lpt_expect_gone(test, p);
+	lpt_expect_unchanged(test, &one);
+	lpt_expect_unchanged(test, &two);
+}
+
+static void patch_same_function_twice(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_two", lpt_two_new);
+	lpt_replace(p, "lpt_one", lpt_one_newer);
+	expect_fails(test, p, -EEXIST);
+	/* Position 1 of a name is the same as the only one. */
+	p->funcs[2].old_sympos = 1;
+	expect_fails(test, p, -EEXIST);
+}
+
+static void patch_malformed(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_two", NULL);
+	expect_fails(test, p, -EINVAL);
+
+	p->funcs[1].new_func = lpt_two_new;
+	p->funcs[1].old_name = NULL;
+	expect_fails(test, p, -EINVAL);
+
+	p->funcs[1].old_name = "lpt_absent";
+	expect_fails(test, p, -EINVAL);
+
+	p->funcs[1].old_name = "lpt_twice";
+	expect_fails(test, p, -EINVAL);
+
+	p->funcs[1].old_name = "lpt_two";
+	p->funcs[1].old_sympos = 2;
+	expect_fails(test, p, -EINVAL);
+
+	p->funcs[1].old_sympos = 0;
+	p->mod.klp = false;
+	expect_fails(test, p, -EINVAL);
+
+	p->mod.klp = true;
+	p->mod.state = MODULE_STATE_GOING;
+	expect_fails(test, p, -ENODEV);
+
+	/* With all of that put right it is good. */
+	p->mod.state = MODULE_STATE_LIVE;
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+static int failing_pre_patch(struct klp_object *obj)
+{
+	return -EPROTO;
+}
+
+static void patch_pre_patch_fails(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	p->objs[0].callbacks.pre_patch = failing_pre_patch;
+	expect_fails(test, p, -EPROTO);
+}
+
+/* Nobody may be in the function when it is patched, nor when it is unpatched. */
+static void patch_busy(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_patch *q = lpt_patch(test, "lpt_other");
+	struct lpt_snapshot snap, jump;
+	struct lpt_parked parked;
+
+	lpt_snapshot(&snap, lpt_sleeper);
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_sleeper", lpt_sleeper_new);
+	lpt_replace(q, "lpt_one", lpt_one_newer);
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	expect_fails(test, p, -EBUSY);
+	lpt_expect_unchanged(test, &snap);
+	/* Others do not mind. */
+	KUNIT_EXPECT_EQ(test, lpt_enable(q), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(q), 0);
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_OLD);
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	lpt_snapshot(&jump, lpt_sleeper);
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
+	lpt_expect_unchanged(test, &jump);
+	KUNIT_EXPECT_TRUE(test, p->patch.enabled);
+	KUNIT_EXPECT_TRUE(test, p->objs[0].patched);
+	KUNIT_EXPECT_EQ(test, lpt_refs(p), 1);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_NEW);
+
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+	lpt_expect_unchanged(test, &snap);
+}
+
+/* The module of a patch must be idle as a whole before the patch goes. */
+static void patch_module_busy(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_parked parked;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	p->mod.mem[MOD_TEXT].base = lpt_sleeper;
+	p->mod.mem[MOD_TEXT].size = 8;
+
+	/* Its init function is part of it, so it may be busy at first. */
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
+	KUNIT_EXPECT_EQ(test, lpt_refs(p), 1);
+	lpt_unpark(&parked);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+/* Failures that cannot be brought about from outside. */
+
+static unsigned int fail_countdown;
+
+static int ranges_add_fails(struct klp_ranges *ranges, unsigned long start,
+			    unsigned long size)
+{
+	struct kunit *test = kunit_get_current_test();
+	int ret;
+
+	if (!fail_countdown--)
+		return -ENOMEM;
+
+	kunit_deactivate_static_stub(test, klp_ranges_add);
+	ret = klp_ranges_add(ranges, start, size);
+	kunit_activate_static_stub(test, klp_ranges_add, ranges_add_fails);
+	return ret;
+}
+
+static struct klp_switch *switch_alloc_fails(const char *name)
+{
+	return NULL;
+}
+
+static int switch_add_fails(struct klp_switch *sw, const struct klp_site *site,
+			    void *from, void *to)
+{
+	return -ENOMEM;
+}
+
+static int edits_map_fails(struct klp_edit *edits, unsigned int nr)
+{
+	return -ENOMEM;
+}
+
+static int target_get_fails(struct klp_func *func)
+{
+	return -ENOMEM;
+}
+
+/* Enabling, and disabling where it has been enabled, fail and change nothing. */
+static void expect_survives(struct kunit *test, bool disable)
+{
+	struct lpt_patch *p = kunit_get_current_test()->priv;
+	struct lpt_snapshot one, two;
+
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&two, lpt_two);
+	if (disable) {
+		KUNIT_EXPECT_EQ(test, lpt_disable(p), -ENOMEM);
+		KUNIT_EXPECT_TRUE(test, p->patch.enabled);
+		KUNIT_EXPECT_EQ(test, lpt_refs(p), 1);
+	} else {
+		KUNIT_EXPECT_EQ(test, lpt_enable(p), -ENOMEM);
+		lpt_expect_gone(test, p);
+	}
+	lpt_expect_unchanged(test, &one);
+	lpt_expect_unchanged(test, &two);
+}
+
+static void fail_each(struct kunit *test, bool disable)
+{
+	kunit_activate_static_stub(test, klp_switch_alloc, switch_alloc_fails);
+	expect_survives(test, disable);
+	kunit_deactivate_static_stub(test, klp_switch_alloc);
+
+	kunit_activate_static_stub(test, klp_switch_add, switch_add_fails);
+	expect_survives(test, disable);
+	kunit_deactivate_static_stub(test, klp_switch_add);
+
+	kunit_activate_static_stub(test, klp_edits_map, edits_map_fails);
+	expect_survives(test, disable);
+	kunit_deactivate_static_stub(test, klp_edits_map);
+}
+
+/* The n-th piece of text cannot be added, for each n there is. */
+static unsigned int fail_ranges(struct kunit *test, bool disable)
+{
+	struct lpt_patch *p = test->priv;
+	struct lpt_snapshot one;
+	unsigned int n;
+	int ret;
+
+	lpt_snapshot(&one, lpt_one);
+	for (n = 0; ; n++) {
+		fail_countdown = n;
+		kunit_activate_static_stub(test, klp_ranges_add,
+					   ranges_add_fails);
+		ret = disable ? lpt_disable(p) : lpt_enable(p);
+		kunit_deactivate_static_stub(test, klp_ranges_add);
+		if (!ret)
+			break;
+
+		KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+		lpt_expect_unchanged(test, &one);
+		if (!disable)
+			lpt_expect_gone(test, p);
+	}
+
+	return n;
+}
+
+static void patch_failures(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_snapshot snap;
+
+	test->priv = p;
+	lpt_snapshot(&snap, lpt_one);
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_two", lpt_two_new);
+
+	fail_each(test, false);
+	kunit_activate_static_stub(test, klp_target_get, target_get_fails);
+	expect_survives(test, false);
+	kunit_deactivate_static_stub(test, klp_target_get);
+
+	/* Two functions, each with its text, its claim, and its new text. */
+	KUNIT_EXPECT_GE(test, fail_ranges(test, false), 6);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+
+	fail_each(test, true);
+	KUNIT_EXPECT_GE(test, fail_ranges(test, true), 4);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	lpt_expect_gone(test, p);
+	lpt_expect_unchanged(test, &snap);
+}
+
+static struct kunit_case patch_cases[] = {
+	KUNIT_CASE(patch_enable_disable),
+	KUNIT_CASE(patch_stack_newer_first),
+	KUNIT_CASE(patch_stack_older_first),
+	KUNIT_CASE(patch_same_function_twice),
+	KUNIT_CASE(patch_malformed),
+	KUNIT_CASE(patch_pre_patch_fails),
+	KUNIT_CASE(patch_busy),
+	KUNIT_CASE(patch_module_busy),
+	KUNIT_CASE(patch_failures),
+	{}
+};
+
+static struct kunit_suite patch_suite = {
+	.name = "livepatch_patch",
+	.test_cases = patch_cases,
+};
+
+kunit_test_suite(patch_suite);

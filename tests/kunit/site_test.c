@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Where a redirection goes, and which functions have no place for one. */
+
+#include <kunit/test.h>
+#include <linux/ftrace.h>
+#include <linux/kallsyms.h>
+#include <asm/livepatch.h>
+#include <asm/sections.h>
+#include "../core.h"
+#include "../guard.h"
+#include "helpers.h"
+
+#define PUSH_RBP	0x55
+#define MOV_RSP_RBP	0x48, 0x89, 0xe5
+#define NOP		0x90
+#define RET		0xc3
+
+static void expect_site(struct kunit *test, u8 *text, unsigned long size,
+			unsigned int offset)
+{
+	struct klp_site site;
+
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, text, size));
+	KUNIT_EXPECT_EQ(test, site.addr, (unsigned long)text + offset);
+	KUNIT_EXPECT_MEMEQ(test, site.orig, text + offset, KLP_SITE_SIZE);
+}
+
+static void site_plain(struct kunit *test)
+{
+	u8 text[] = { PUSH_RBP, MOV_RSP_RBP, NOP, RET };
+
+	expect_site(test, text, sizeof(text), 0);
+}
+
+static void site_endbr(struct kunit *test)
+{
+	u8 text[] = { 0, 0, 0, 0, PUSH_RBP, MOV_RSP_RBP, NOP, RET };
+	u32 insn;
+
+	if (!IS_ENABLED(CONFIG_X86_KERNEL_IBT))
+		kunit_skip(test, "no endbr64 without CONFIG_X86_KERNEL_IBT");
+
+	insn = gen_endbr();
+	memcpy(text, &insn, sizeof(insn));
+	expect_site(test, text, sizeof(text), 4);
+
+	/* What is left where nobody calls the function indirectly. */
+	insn = gen_endbr_poison();
+	memcpy(text, &insn, sizeof(insn));
+	expect_site(test, text, sizeof(text), 4);
+}
+
+static void site_too_short(struct kunit *test)
+{
+	u8 text[] = { PUSH_RBP, MOV_RSP_RBP, RET };
+	struct klp_site site;
+
+	KUNIT_EXPECT_NULL(test, klp_site_init(&site, text, 5));
+	KUNIT_EXPECT_NOT_NULL(test, klp_site_init(&site, text, 4));
+	KUNIT_EXPECT_NOT_NULL(test, klp_site_init(&site, text, 0));
+}
+
+static void site_not_code(struct kunit *test)
+{
+	/* No instruction of 64-bit mode starts with 0x06, PUSH ES. */
+	u8 text[] = { NOP, 0x06, NOP, NOP, NOP, NOP };
+	u8 trap[] = { INT3_INSN_OPCODE, NOP, NOP, NOP, NOP, NOP };
+	struct klp_site site;
+
+	KUNIT_EXPECT_NOT_NULL(test, klp_site_init(&site, text, sizeof(text)));
+	KUNIT_EXPECT_NOT_NULL(test, klp_site_init(&site, trap, sizeof(trap)));
+}
+
+static void site_of_functions(struct kunit *test)
+{
+	struct klp_site site;
+	u8 *text = (u8 *)lpt_one;
+
+	/* Else objtool takes what is added for a jump into the middle. */
+	OPTIMIZER_HIDE_VAR(text);
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_one, 64));
+
+	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT)) {
+		KUNIT_EXPECT_TRUE(test, is_endbr(*(u32 *)text));
+		text += 4;
+	}
+	/* ftrace's five bytes stay ftrace's. */
+	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE)) {
+		KUNIT_EXPECT_EQ(test, ftrace_location((unsigned long)lpt_one),
+				(unsigned long)text);
+		text += 5;
+	}
+	KUNIT_EXPECT_EQ(test, site.addr, (unsigned long)text);
+}
+
+static void site_reach(struct kunit *test)
+{
+	struct klp_site site = { .addr = (unsigned long)lpt_one };
+	unsigned long next = site.addr + KLP_SITE_SIZE;
+
+	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, lpt_two), 0);
+	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, (void *)next + S32_MAX),
+			0);
+	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, (void *)next + S32_MIN),
+			0);
+	KUNIT_EXPECT_EQ(test,
+			klp_site_reachable(&site,
+					   (void *)(next + S32_MAX + 1UL)),
+			-ERANGE);
+	KUNIT_EXPECT_EQ(test,
+			klp_site_reachable(&site,
+					   (void *)(next + S32_MIN - 1UL)),
+			-ERANGE);
+}
+
+/* The whole way: such a patch is refused, with the errno of the reason. */
+static void expect_refused(struct kunit *test, const char *name, int err)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_refused");
+	struct lpt_snapshot snap;
+
+	/* The good function comes first, so that there is something to undo. */
+	lpt_snapshot(&snap, lpt_one);
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, name, lpt_two_new);
+
+	KUNIT_EXPECT_EQ_MSG(test, lpt_enable(p), err, "%s", name);
+	lpt_expect_gone(test, p);
+	lpt_expect_unchanged(test, &snap);
+}
+
+static void site_refused_short(struct kunit *test)
+{
+	expect_refused(test, "lpt_short", -ENOSPC);
+}
+
+static void site_refused_not_text(struct kunit *test)
+{
+	expect_refused(test, "lpt_data", -EINVAL);
+}
+
+static void __init __used lpt_init_text(void)
+{
+}
+
+static void site_refused_init(struct kunit *test)
+{
+	expect_refused(test, "lpt_init_text", -ENXIO);
+}
+
+static void site_refused_entry(struct kunit *test)
+{
+	expect_refused(test, "asm_exc_int3", -EPERM);
+	expect_refused(test, "exc_int3", -EPERM);
+	expect_refused(test, "poke_int3_handler", -EPERM);
+}
+
+static void site_refused_trap_path(struct kunit *test)
+{
+	expect_refused(test, "do_int3", -EPERM);
+	expect_refused(test, "notify_die", -EPERM);
+	if (IS_ENABLED(CONFIG_PREEMPT_RCU))
+		expect_refused(test, "__rcu_read_lock", -EPERM);
+}
+
+static void site_refused_own_path(struct kunit *test)
+{
+	expect_refused(test, "klp_window", -EPERM);
+	expect_refused(test, "klp_enable_patch", -EPERM);
+	expect_refused(test, "multi_cpu_stop", -EPERM);
+	expect_refused(test, "unwind_next_frame", -EPERM);
+	expect_refused(test, "native_play_dead", -EPERM);
+}
+
+static void site_refused_blacklist(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_KPROBES))
+		kunit_skip(test, "no kprobe blacklist without CONFIG_KPROBES");
+
+	/* A NOKPROBE_SYMBOL() that we know nothing else of. */
+	expect_refused(test, "hw_breakpoint_exceptions_notify", -EPERM);
+}
+
+static void site_refused_jump_label(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
+		kunit_skip(test, "ftrace's bytes come first");
+	expect_refused(test, "lpt_jump_label", -EADDRINUSE);
+}
+
+static void site_refused_static_call(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
+		kunit_skip(test, "ftrace's bytes come first");
+	expect_refused(test, "lpt_static_call", -EADDRINUSE);
+}
+
+static void site_accepted_shapes(struct kunit *test)
+{
+	struct lpt_snapshot plain, endbr;
+	struct lpt_patch *p = lpt_patch(test, "lpt_shapes");
+	unsigned int skip = IS_ENABLED(CONFIG_X86_KERNEL_IBT) ? 4 : 0;
+
+	lpt_snapshot(&plain, lpt_plain);
+	lpt_snapshot(&endbr, lpt_with_endbr);
+	lpt_replace(p, "lpt_plain", lpt_one_new);
+	lpt_replace(p, "lpt_with_endbr", lpt_one_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+
+	KUNIT_EXPECT_EQ(test, *(u8 *)lpt_plain, JMP32_INSN_OPCODE);
+	KUNIT_EXPECT_MEMEQ(test, (void *)lpt_plain + 5, plain.text + 5,
+			   LPT_TEXT - 5);
+	KUNIT_EXPECT_MEMEQ(test, (void *)lpt_with_endbr, endbr.text, skip);
+	KUNIT_EXPECT_EQ(test, ((u8 *)lpt_with_endbr)[skip], JMP32_INSN_OPCODE);
+
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_unchanged(test, &plain);
+	lpt_expect_unchanged(test, &endbr);
+	lpt_expect_gone(test, p);
+}
+
+static struct kunit_case site_cases[] = {
+	KUNIT_CASE(site_plain),
+	KUNIT_CASE(site_endbr),
+	KUNIT_CASE(site_too_short),
+	KUNIT_CASE(site_not_code),
+	KUNIT_CASE(site_of_functions),
+	KUNIT_CASE(site_reach),
+	KUNIT_CASE(site_refused_short),
+	KUNIT_CASE(site_refused_not_text),
+	KUNIT_CASE(site_refused_init),
+	KUNIT_CASE(site_refused_entry),
+	KUNIT_CASE(site_refused_trap_path),
+	KUNIT_CASE(site_refused_own_path),
+	KUNIT_CASE(site_refused_blacklist),
+	KUNIT_CASE(site_refused_jump_label),
+	KUNIT_CASE(site_refused_static_call),
+	KUNIT_CASE(site_accepted_shapes),
+	{}
+};
+
+static struct kunit_suite site_suite = {
+	.name = "livepatch_site",
+	.test_cases = site_cases,
+};
+
+kunit_test_suite(site_suite);

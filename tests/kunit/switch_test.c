@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Sets of edits, without patches around them: all or nothing. */
+
+#include <kunit/test.h>
+#include <linux/memory.h>
+#include <asm/text-patching.h>
+#include "../core.h"
+#include "../switch.h"
+#include "helpers.h"
+
+struct edit {
+	void *func;
+	void *from;
+	void *to;
+};
+
+/* The site must be known from when the function was as it was built. */
+static void get_site(struct kunit *test, void *func, struct klp_site *site)
+{
+	KUNIT_ASSERT_NULL(test, klp_site_init(site, func, 64));
+}
+
+static int run(struct kunit *test, struct klp_site *sites, struct edit *edits,
+	       unsigned int nr)
+{
+	struct klp_switch *sw = klp_switch_alloc("lpt_switch");
+	unsigned int i;
+	int ret = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	for (i = 0; i < nr && !ret; i++)
+		ret = klp_switch_add(sw, &sites[i], edits[i].from, edits[i].to);
+	if (!ret) {
+		mutex_lock(&klp_mutex);
+		ret = klp_switch_run(sw);
+		mutex_unlock(&klp_mutex);
+	}
+	klp_switch_free(sw);
+	return ret;
+}
+
+static void switch_none(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, run(test, NULL, NULL, 0), 0);
+}
+
+static void switch_one(struct kunit *test)
+{
+	struct edit redirect = { lpt_one, NULL, lpt_one_new };
+	struct edit onward = { lpt_one, lpt_one_new, lpt_one_newer };
+	struct edit restore = { lpt_one, lpt_one_newer, NULL };
+	struct lpt_snapshot snap;
+	struct klp_site site;
+
+	get_site(test, lpt_one, &site);
+	lpt_snapshot(&snap, lpt_one);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 71);
+	KUNIT_EXPECT_EQ(test, run(test, &site, &redirect, 1), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 72);
+	KUNIT_EXPECT_EQ(test, run(test, &site, &onward, 1), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 73);
+	KUNIT_EXPECT_EQ(test, run(test, &site, &restore, 1), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 71);
+	lpt_expect_unchanged(test, &snap);
+}
+
+/* One set can redirect one function and restore another. */
+static void switch_mixed(struct kunit *test)
+{
+	struct edit first[] = { { lpt_one, NULL, lpt_one_new } };
+	struct edit second[] = {
+		{ lpt_one, lpt_one_new, NULL },
+		{ lpt_two, NULL, lpt_two_new },
+	};
+	struct edit third[] = {
+		{ lpt_one, NULL, NULL },
+		{ lpt_two, lpt_two_new, NULL },
+	};
+	struct lpt_snapshot one, two;
+	struct klp_site sites[2];
+
+	get_site(test, lpt_one, &sites[0]);
+	get_site(test, lpt_two, &sites[1]);
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&two, lpt_two);
+
+	KUNIT_EXPECT_EQ(test, run(test, sites, first, 1), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(1), 12);
+	KUNIT_EXPECT_EQ(test, lpt_two(1), 101);
+	KUNIT_EXPECT_EQ(test, run(test, sites, second, 2), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(1), 11);
+	KUNIT_EXPECT_EQ(test, lpt_two(1), 102);
+	KUNIT_EXPECT_EQ(test, run(test, sites + 1, third + 1, 1), 0);
+	KUNIT_EXPECT_EQ(test, lpt_two(1), 101);
+	lpt_expect_unchanged(test, &one);
+	lpt_expect_unchanged(test, &two);
+}
+
+/* An address of the text that is out of anybody's reach. */
+static void switch_unreachable(struct kunit *test)
+{
+	struct edit edits[] = {
+		{ lpt_one, NULL, lpt_one_new },
+		{ lpt_two, NULL, (void *)0x1000 },
+	};
+	struct lpt_snapshot snap;
+	struct klp_site sites[2];
+
+	get_site(test, lpt_one, &sites[0]);
+	get_site(test, lpt_two, &sites[1]);
+	lpt_snapshot(&snap, lpt_one);
+	KUNIT_EXPECT_EQ(test, run(test, sites, edits, 2), -ERANGE);
+	lpt_expect_unchanged(test, &snap);
+}
+
+/* Somebody else wrote to one of the sites: none is touched. */
+static void switch_text_changed(struct kunit *test)
+{
+	struct edit edits[] = {
+		{ lpt_one, NULL, lpt_one_new },
+		{ lpt_two, NULL, lpt_two_new },
+	};
+	struct klp_site sites[2];
+	struct lpt_snapshot one, two;
+
+	get_site(test, lpt_one, &sites[0]);
+	get_site(test, lpt_two, &sites[1]);
+	sites[1].orig[KLP_SITE_SIZE - 1] ^= 0xff;
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&two, lpt_two);
+
+	KUNIT_EXPECT_EQ(test, run(test, sites, edits, 2), -EADDRINUSE);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 71);
+	lpt_expect_unchanged(test, &one);
+	lpt_expect_unchanged(test, &two);
+}
+
+/* Somebody sleeps in the text: nothing is changed, neither way. */
+static void switch_busy(struct kunit *test)
+{
+	struct edit redirect = { lpt_one, NULL, lpt_one_new };
+	struct edit restore = { lpt_one, lpt_one_new, NULL };
+	struct lpt_snapshot snap, jump;
+	struct lpt_parked parked;
+	struct klp_switch *sw;
+	struct klp_site site;
+
+	get_site(test, lpt_one, &site);
+	lpt_snapshot(&snap, lpt_one);
+	lpt_park_in(test, &parked, lpt_sleeper);
+
+	sw = klp_switch_alloc("lpt_switch");
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, NULL, lpt_one_new), 0);
+	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
+					     (unsigned long)lpt_sleeper, 8), 0);
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	mutex_unlock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
+	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, parked.task->pid);
+	klp_switch_free(sw);
+	lpt_expect_unchanged(test, &snap);
+
+	KUNIT_EXPECT_EQ(test, run(test, &site, &redirect, 1), 0);
+	lpt_snapshot(&jump, lpt_one);
+
+	sw = klp_switch_alloc("lpt_switch");
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, lpt_one_new, NULL), 0);
+	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
+					     (unsigned long)lpt_sleeper, 8), 0);
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	mutex_unlock(&klp_mutex);
+	klp_switch_free(sw);
+	lpt_expect_unchanged(test, &jump);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 72);
+
+	lpt_unpark(&parked);
+	KUNIT_EXPECT_EQ(test, run(test, &site, &restore, 1), 0);
+	lpt_expect_unchanged(test, &snap);
+}
+
+static struct kunit_case switch_cases[] = {
+	KUNIT_CASE(switch_none),
+	KUNIT_CASE(switch_one),
+	KUNIT_CASE(switch_mixed),
+	KUNIT_CASE(switch_unreachable),
+	KUNIT_CASE(switch_text_changed),
+	KUNIT_CASE(switch_busy),
+	{}
+};
+
+static struct kunit_suite switch_suite = {
+	.name = "livepatch_switch",
+	.test_cases = switch_cases,
+};
+
+kunit_test_suite(switch_suite);
