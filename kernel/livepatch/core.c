@@ -622,6 +622,18 @@ static int klp_check_patch(const struct klp_patch *patch)
 	return klp_sysfs_ready() && klp_exiting_ready() ? 0 : -ENODEV;
 }
 
+static bool klp_is_listed(const struct klp_patch *patch)
+{
+	const struct klp_patch *other;
+
+	klp_for_each_patch(other) {
+		if (other == patch)
+			return true;
+	}
+
+	return false;
+}
+
 /**
  * klp_enable_patch() - switch to a patch
  * @patch:	the patch
@@ -632,7 +644,7 @@ static int klp_check_patch(const struct klp_patch *patch)
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  * Return: 0, or
- *	   -EINVAL if the patch is malformed, its module is not marked as a
+ *	   -EINVAL if the patch is malformed or enabled already, its module is not marked as a
  *	   livepatch, a function is not found, found more than once or is not
  *	   kernel text, or the patch does not fit the states of the system,
  *	   -EEXIST if an object or a function is in the patch twice,
@@ -653,6 +665,12 @@ int klp_enable_patch(struct klp_patch *patch)
 		return ret;
 
 	mutex_lock(&klp_mutex);
+
+	if (klp_is_listed(patch)) {
+		pr_err("patch '%s' is enabled already\n", patch->mod->name);
+		ret = -EINVAL;
+		goto unlock;
+	}
 
 	if (!klp_state_compatible(patch)) {
 		pr_err("Livepatch patch (%s) is not compatible with the already installed livepatches.\n",

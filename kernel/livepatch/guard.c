@@ -355,6 +355,8 @@ static const char *klp_site_shared(const struct klp_site *site)
 
 	lockdep_assert_held(&text_mutex);
 
+	if (klp_site_trapped(site))
+		return "somebody else set a breakpoint at its entry";
 	if (jump_label_text_reserved(first, last))
 		return klp_overlaps_jump_label;
 	if (static_call_text_reserved(first, last))
@@ -374,6 +376,30 @@ static const char *klp_site_shared(const struct klp_site *site)
 	return NULL;
 }
 
+/*
+ * What a claim covers: with the option the whole function, so that no probe is
+ * set that is never hit, else the bytes that cannot be shared.
+ */
+static int klp_claim_init(struct klp_claim *claim, const struct klp_site *site,
+			  const struct klp_ranges *text)
+{
+	if (IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE))
+		return klp_ranges_add_all(&claim->ranges, text);
+
+	return klp_ranges_add(&claim->ranges, site->addr, KLP_SITE_SIZE);
+}
+
+static unsigned long klp_claim_find_probe(const struct klp_claim *claim)
+{
+	unsigned long probe;
+
+	preempt_disable();
+	probe = klp_guard_find_probe(&claim->ranges);
+	preempt_enable();
+
+	return probe;
+}
+
 static int klp_refuse(const char *name, const char *why, int err)
 {
 	pr_err("function '%s' cannot be patched: %s\n", name, why);
@@ -385,7 +411,9 @@ static int klp_refuse(const char *name, const char *why, int err)
  * @name:	its name, for the log
  * @func:	its address
  * @size:	its size in bytes, padding included
+ * @text:	all its text
  * @site:	filled in
+ * @claim:	filled in: what must not be probed while the function is patched
  *
  * Context: Process context, may sleep. Caller holds klp_mutex. Takes
  *	    cpus_read_lock(), jump_label_lock() and text_mutex.
@@ -396,12 +424,15 @@ static int klp_refuse(const char *name, const char *why, int err)
  *	   kprobe blacklist, and what a switch itself needs,
  *	   -ENOSPC if it is too short for the jump, or cannot be decoded,
  *	   -EADDRINUSE if a jump label, a static call or an alternative is in
- *	   the bytes that the jump would take.
+ *	   the bytes that the jump would take, or a breakpoint at the first,
+ *	   -EBUSY if there is a kprobe in what is claimed,
+ *	   -ENOMEM, without a line in the log.
  */
 int klp_guard_site(const char *name, void *func, unsigned long size,
-		   struct klp_site *site)
+		   const struct klp_ranges *text, struct klp_site *site,
+		   struct klp_claim *claim)
 {
-	unsigned long addr = (unsigned long)func;
+	unsigned long addr = (unsigned long)func, probe;
 	const char *why;
 	int ret = 0;
 
@@ -431,6 +462,18 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 	why = klp_site_init(site, func, size);
 	if (why) {
 		ret = klp_refuse(name, why, -ENOSPC);
+		goto out;
+	}
+
+	ret = klp_claim_init(claim, site, text);
+	if (ret)
+		goto out;
+
+	probe = klp_claim_find_probe(claim);
+	if (probe) {
+		pr_err("function '%s' cannot be patched: there is a kprobe at %pS\n",
+		       name, (void *)probe);
+		ret = -EBUSY;
 		goto out;
 	}
 

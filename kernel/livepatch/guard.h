@@ -22,7 +22,9 @@ void klp_guard_add(struct klp_claim *claim);
 void klp_guard_remove(struct klp_claim *claim);
 
 int __must_check klp_guard_site(const char *name, void *func,
-				unsigned long size, struct klp_site *site);
+				unsigned long size,
+				const struct klp_ranges *text,
+				struct klp_site *site, struct klp_claim *claim);
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
 int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
 

@@ -74,6 +74,25 @@ int klp_ranges_add(struct klp_ranges *ranges, unsigned long start,
 	return 0;
 }
 
+/**
+ * klp_ranges_add_all() - add pieces of text to others
+ * @to:		where to add them
+ * @from:	what to add
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int klp_ranges_add_all(struct klp_ranges *to, const struct klp_ranges *from)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < from->nr && !ret; i++)
+		ret = klp_ranges_add(to, from->range[i].start,
+				     from->range[i].end - from->range[i].start);
+	return ret;
+}
+
 static int klp_range_cmp(const void *a, const void *b)
 {
 	const struct klp_range *ra = a, *rb = b;

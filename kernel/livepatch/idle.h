@@ -30,6 +30,8 @@ struct klp_ranges {
 
 int __must_check klp_ranges_add(struct klp_ranges *ranges, unsigned long start,
 				unsigned long size);
+int __must_check klp_ranges_add_all(struct klp_ranges *to,
+				    const struct klp_ranges *from);
 void klp_ranges_sort(struct klp_ranges *ranges);
 bool klp_ranges_hit(const struct klp_ranges *ranges, unsigned long addr);
 void klp_ranges_free(struct klp_ranges *ranges);

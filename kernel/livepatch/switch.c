@@ -2,17 +2,16 @@
 /*
  * The switch: a set of edits, made for all tasks at once, or not at all.
  *
- *   prepare   running   sort the edits and the text that must be idle, map the
- *                       bytes that decide, make the sites ready for them
+ *   prepare   running   sort the edits and the text that must be idle, encode
+ *                       what is to be written, map where it goes
  *   stop      stopped   every CPU is in klp_window() with interrupts off
  *   check     stopped   no task is in the text, and no kprobe
- *   flip      stopped   one byte a function
- *   resume    stopped   every CPU serialises, then leaves
- *   finish    running   plain jumps, report, free
+ *   write     stopped   in steps, after each of which all CPUs serialise
+ *   finish    running   report, free
  *
- * Whatever fails, the text is as it was. In the window nothing takes a lock,
- * allocates, prints or edits a page table: the CPU that would have to give way
- * to it does not run.
+ * Whatever fails, the text is as it was: nothing is written before the check.
+ * In the window nothing takes a lock, allocates, prints or edits a page table:
+ * the CPU that would have to give way to it does not run.
  *
  * Locks, outermost first, as everybody who pokes text takes them: klp_mutex,
  * cpus_read_lock(), text_mutex. CPUs must not come and go between counting them
@@ -138,15 +137,15 @@ static int klp_edit_cmp(const void *a, const void *b)
 /**
  * struct klp_window - what the CPUs share while they are stopped
  * @sw:		the set of edits
- * @arrived:	how many CPUs are in the window and have checked themselves
- * @decided:	the set was made, or will not be
- * @flipped:	it was made
+ * @arrived:	how often a CPU arrived at a step
+ * @steps:	how many steps are done
+ * @clear:	nobody is in the way
  */
 struct klp_window {
 	struct klp_switch *sw;
 	atomic_t arrived;
-	bool decided;
-	bool flipped;
+	unsigned int steps;
+	bool clear;
 };
 
 static bool __kprobes klp_window_clear(struct klp_switch *sw)
@@ -156,41 +155,55 @@ static bool __kprobes klp_window_clear(struct klp_switch *sw)
 	return klp_idle_check_others(&sw->idle) && !sw->probe;
 }
 
+/* What is done once for all CPUs, while the others wait. */
+static void __kprobes klp_window_step(struct klp_window *window,
+				      unsigned int step)
+{
+	struct klp_switch *sw = window->sw;
+
+	if (step == KLP_STEP_TRAP)
+		window->clear = klp_window_clear(sw);
+	if (window->clear)
+		klp_edits_write(sw->edits, sw->nr_edits, step);
+}
+
 static int __kprobes klp_window(void *data)
 {
 	struct klp_window *window = data;
-	struct klp_switch *sw = window->sw;
+	unsigned int nr_cpus = num_online_cpus();
+	unsigned int step;
 
-	klp_idle_check_self(&sw->idle);
+	klp_idle_check_self(&window->sw->idle);
 
-	/*
-	 * The last CPU to arrive decides. By the full barrier of the count it
-	 * sees what all others found about themselves, and from then on there
-	 * is nobody left to change anything but NMIs.
-	 */
-	if (atomic_inc_return(&window->arrived) == num_online_cpus()) {
-		if (klp_window_clear(sw)) {
-			klp_edits_flip(sw->edits, sw->nr_edits);
-			window->flipped = true;
+	for (step = KLP_STEP_TRAP; step <= KLP_STEP_DONE; step++) {
+		/*
+		 * The last CPU to arrive does the step. By the full barrier of
+		 * the count it sees what the others found about themselves, and
+		 * knows that they all have serialised since the last step, and
+		 * are not in an NMI that began before.
+		 */
+		if (atomic_inc_return(&window->arrived) == nr_cpus * (step + 1)) {
+			klp_window_step(window, step);
+			/* Pairs below: what the step did comes first. */
+			smp_store_release(&window->steps, step + 1);
+		} else {
+			while (smp_load_acquire(&window->steps) <= step)
+				cpu_relax();
 		}
-		/* Pairs below: the flip comes first. */
-		smp_store_release(&window->decided, true);
-	} else {
-		while (!smp_load_acquire(&window->decided))
-			cpu_relax();
+
+		/* What was decoded ahead of the step must not run behind it. */
+		sync_core();
+
+		if (!window->clear)
+			break;
 	}
 
-	/*
-	 * What was decoded ahead of the flip must not run behind it: neither
-	 * the first byte, nor the bytes behind it when these are poked next.
-	 */
-	sync_core();
 	return 0;
 }
 
 /*
  * One attempt. Return: 0, -EBUSY if a task or a probe is in the way, or the
- * error of klp_edits_arm() or stop_machine().
+ * error of klp_edits_check() or stop_machine().
  */
 static int klp_switch_attempt(struct klp_switch *sw)
 {
@@ -202,16 +215,15 @@ static int klp_switch_attempt(struct klp_switch *sw)
 	cpus_read_lock();
 	mutex_lock(&text_mutex);
 
-	ret = klp_edits_arm(sw->edits, sw->nr_edits);
-	if (ret)
-		goto out;
-
-	ret = stop_machine_cpuslocked(klp_window, &window, cpu_online_mask);
-	if (!ret && !window.flipped)
+	ret = klp_edits_check(sw->edits, sw->nr_edits);
+	if (!ret)
+		ret = stop_machine_cpuslocked(klp_window, &window,
+					      cpu_online_mask);
+	if (!ret && !window.clear)
 		ret = -EBUSY;
+	if (!ret)
+		klp_edits_tell(sw->edits, sw->nr_edits);
 
-	klp_edits_settle(sw->edits, sw->nr_edits, window.flipped);
-out:
 	mutex_unlock(&text_mutex);
 	cpus_read_unlock();
 	return ret;
@@ -220,19 +232,19 @@ out:
 /* The same for text that nobody can run: there is nobody to stop or to check. */
 static int klp_switch_unused(struct klp_switch *sw)
 {
+	unsigned int step;
 	int ret;
 
-	cpus_read_lock();
 	mutex_lock(&text_mutex);
 
-	ret = klp_edits_arm(sw->edits, sw->nr_edits);
+	ret = klp_edits_check(sw->edits, sw->nr_edits);
 	if (!ret) {
-		klp_edits_flip(sw->edits, sw->nr_edits);
-		klp_edits_settle(sw->edits, sw->nr_edits, true);
+		for (step = KLP_STEP_TAIL; step <= KLP_STEP_HEAD; step++)
+			klp_edits_write(sw->edits, sw->nr_edits, step);
+		klp_edits_tell(sw->edits, sw->nr_edits);
 	}
 
 	mutex_unlock(&text_mutex);
-	cpus_read_unlock();
 	return ret;
 }
 
@@ -254,6 +266,7 @@ static int klp_switch_prepare(struct klp_switch *sw)
 	klp_ranges_sort(&sw->busy);
 	klp_ranges_sort(&sw->unprobed);
 	sort(sw->edits, sw->nr_edits, sizeof(*sw->edits), klp_edit_cmp, NULL);
+	klp_edits_encode(sw->edits, sw->nr_edits);
 
 	return klp_edits_map(sw->edits, sw->nr_edits);
 }

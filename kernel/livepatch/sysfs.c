@@ -126,10 +126,14 @@ static const struct kobj_type klp_func_ktype = {
  * klp_sysfs_init_patch() - make a patch ready for kobject_put()
  * @patch:	the patch
  *
+ * As for its objects and functions, what an earlier attempt to enable it left
+ * in the kobject is forgotten.
+ *
  * Context: Any.
  */
 void klp_sysfs_init_patch(struct klp_patch *patch)
 {
+	patch->kobj = (struct kobject){};
 	kobject_init(&patch->kobj, &klp_patch_ktype);
 	init_completion(&patch->finish);
 }
@@ -142,6 +146,7 @@ void klp_sysfs_init_patch(struct klp_patch *patch)
  */
 void klp_sysfs_init_object(struct klp_object *obj)
 {
+	obj->kobj = (struct kobject){};
 	kobject_init(&obj->kobj, &klp_object_ktype);
 }
 
@@ -153,6 +158,7 @@ void klp_sysfs_init_object(struct klp_object *obj)
  */
 void klp_sysfs_init_func(struct klp_func *func)
 {
+	func->kobj = (struct kobject){};
 	kobject_init(&func->kobj, &klp_func_ktype);
 }
 

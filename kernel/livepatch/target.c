@@ -64,31 +64,17 @@ static void klp_target_free_rcu(struct rcu_head *rcu)
 
 static int klp_target_init(struct klp_target *target, struct klp_func *func)
 {
-	struct klp_ranges *claim = &target->claim.ranges;
-	unsigned int i;
 	int ret;
 
 	INIT_LIST_HEAD(&target->func_stack);
 	target->func = func->old_func;
 
-	ret = klp_guard_site(func->old_name, func->old_func, func->old_size,
-			     &target->site);
-	if (ret)
-		return ret;
-
 	ret = klp_symbol_text((unsigned long)func->old_func, &target->text);
 	if (ret)
 		return ret;
-	klp_ranges_sort(&target->text);
 
-	if (!IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE))
-		return klp_ranges_add(claim, target->site.addr, KLP_SITE_SIZE);
-
-	for (i = 0; i < target->text.nr && !ret; i++)
-		ret = klp_ranges_add(claim, target->text.range[i].start,
-				     target->text.range[i].end -
-				     target->text.range[i].start);
-	return ret;
+	return klp_guard_site(func->old_name, func->old_func, func->old_size,
+			      &target->text, &target->site, &target->claim);
 }
 
 /**
@@ -210,17 +196,6 @@ void klp_target_leave(struct klp_func *func)
 	func->transition = true;
 }
 
-static int klp_add_ranges(struct klp_ranges *to, const struct klp_ranges *from)
-{
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < from->nr && !ret; i++)
-		ret = klp_ranges_add(to, from->range[i].start,
-				     from->range[i].end - from->range[i].start);
-	return ret;
-}
-
 static int klp_add_func_text(struct klp_ranges *busy,
 			     const struct klp_func *func)
 {
@@ -246,7 +221,7 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 	if (ret)
 		return ret;
 
-	ret = klp_add_ranges(&sw->busy, &target->text);
+	ret = klp_ranges_add_all(&sw->busy, &target->text);
 	if (ret)
 		return ret;
 	ret = klp_add_func_text(&sw->busy, now);
@@ -256,7 +231,7 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 	if (ret)
 		return ret;
 
-	return klp_add_ranges(&sw->unprobed, &target->claim.ranges);
+	return klp_ranges_add_all(&sw->unprobed, &target->claim.ranges);
 }
 
 /**

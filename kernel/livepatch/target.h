@@ -16,7 +16,7 @@ struct klp_switch;
  * @func_stack:	who wants to replace it, newest first
  * @func:	address of the function
  * @site:	where its redirection is written
- * @text:	all its text, sorted
+ * @text:	all its text
  * @claim:	refuses probes while the function is redirected, or is about to be
  * @nr_funcs:	how many klp_funcs refer to this record
  * @rcu:	readers of @claim may be left when the record is freed

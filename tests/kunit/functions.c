@@ -12,6 +12,8 @@ void noinline lpt_park(struct lpt_park *park)
 {
 	complete(&park->parked);
 	wait_for_completion(&park->leave);
+	/* Not a tail call, or the function would not be on the stack. */
+	barrier();
 }
 
 /*
@@ -53,22 +55,22 @@ int noinline lpt_busy(int x)
 {
 	int i, sum = 0;
 
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 20; i++) {
 		OPTIMIZER_HIDE_VAR(sum);
 		sum += x;
 	}
-	return sum == 200 * x ? LPT_OLD : 0;
+	return sum == 20 * x ? LPT_OLD : 0;
 }
 
 int noinline lpt_busy_new(int x)
 {
 	int i, sum = 0;
 
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 10; i++) {
 		OPTIMIZER_HIDE_VAR(sum);
 		sum += x;
 	}
-	return sum == 100 * x ? LPT_NEW : 0;
+	return sum == 10 * x ? LPT_NEW : 0;
 }
 
 int noinline lpt_sleeper(struct lpt_park *park)

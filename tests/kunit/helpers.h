@@ -49,6 +49,11 @@ void lpt_snapshot(struct lpt_snapshot *snap, void *func);
 void lpt_expect_unchanged(struct kunit *test, const struct lpt_snapshot *snap);
 void lpt_expect_gone(struct kunit *test, struct lpt_patch *p);
 
+/*
+ * A test must not end before it has called lpt_unpark(), so no KUNIT_ASSERT in
+ * between.
+ */
+
 /**
  * struct lpt_parked - a kernel thread that sleeps where it was told to
  * @park:	where

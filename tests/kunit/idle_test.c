@@ -4,9 +4,11 @@
 #include <kunit/test.h>
 #include <linux/kallsyms.h>
 #include <linux/kthread.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include "../core.h"
 #include "../idle.h"
+#include "../switch.h"
 #include "../symbol.h"
 #include "helpers.h"
 
@@ -82,7 +84,7 @@ static void expect_blocker(struct kunit *test, struct task_struct *task,
 	struct klp_blocker blocker;
 	char name[KSYM_NAME_LEN] = "";
 
-	KUNIT_ASSERT_EQ(test, check_task(test, task, func, &blocker), 1);
+	KUNIT_EXPECT_EQ(test, check_task(test, task, func, &blocker), 1);
 	KUNIT_EXPECT_STREQ(test, blocker.comm, "lpt_parked");
 	KUNIT_EXPECT_EQ(test, blocker.pid, task->pid);
 	lookup_symbol_name(blocker.addr, name);
@@ -171,6 +173,63 @@ static void idle_unreliable(struct kunit *test)
 	kthread_stop(task);
 }
 
+/* As do_exit() does for a thread that is about to leave the task list. */
+static int exit_in_sleeper(struct lpt_park *park)
+{
+	int ret;
+
+	exit_tasks_rcu_start();
+	ret = lpt_sleeper(park);
+	exit_tasks_rcu_finish();
+	return ret;
+}
+
+/* How many blockers a switch meets that wants a function to be idle. */
+static int count_blockers(struct kunit *test, void *func)
+{
+	struct klp_switch *sw = klp_switch_alloc("lpt_idle");
+	int nr;
+
+	KUNIT_EXPECT_NOT_NULL(test, sw);
+	if (!sw)
+		return 0;
+
+	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy, (unsigned long)func,
+					     64), 0);
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	mutex_unlock(&klp_mutex);
+	nr = atomic_read(&sw->idle.nr_blockers);
+	klp_switch_free(sw);
+	return nr;
+}
+
+/*
+ * A thread that is on its way out is found by that. This one is still on the
+ * task list too, so it is found twice.
+ */
+static void idle_exiting(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 1);
+	lpt_unpark(&parked);
+
+	lpt_park_in(test, &parked, exit_in_sleeper);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 2);
+	lpt_unpark(&parked);
+}
+
+/* Every idle thread is in its loop, so none may be patched that runs it. */
+static void idle_threads(struct kunit *test)
+{
+	void *func = (void *)kallsyms_lookup_name("cpu_startup_entry");
+
+	KUNIT_ASSERT_NOT_NULL(test, func);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, func), num_online_cpus());
+}
+
 static struct kunit_case idle_cases[] = {
 	KUNIT_CASE(ranges_merge),
 	KUNIT_CASE(ranges_grow),
@@ -179,6 +238,8 @@ static struct kunit_case idle_cases[] = {
 	KUNIT_CASE(idle_inside_cold),
 	KUNIT_CASE(idle_inside_part),
 	KUNIT_CASE(idle_unreliable),
+	KUNIT_CASE_SLOW(idle_exiting),
+	KUNIT_CASE_SLOW(idle_threads),
 	{}
 };
 

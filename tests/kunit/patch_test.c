@@ -86,6 +86,24 @@ static void expect_fails(struct kunit *test, struct lpt_patch *p, int err)
 	lpt_expect_unchanged(test, &two);
 }
 
+/* What is enabled cannot be enabled again; what has gone, or failed, can. */
+static void patch_enable_again(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), -EINVAL);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	KUNIT_EXPECT_EQ(test, lpt_refs(p), 1);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
 static void patch_same_function_twice(struct kunit *test)
 {
 	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
@@ -195,11 +213,11 @@ static void patch_module_busy(struct kunit *test)
 
 	lpt_replace(p, "lpt_one", lpt_one_new);
 	p->mod.mem[MOD_TEXT].base = lpt_sleeper;
-	p->mod.mem[MOD_TEXT].size = 8;
+	p->mod.mem[MOD_TEXT].size = 64;
 
 	/* Its init function is part of it, so it may be busy at first. */
 	lpt_park_in(test, &parked, lpt_sleeper);
-	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
 	KUNIT_EXPECT_EQ(test, lpt_refs(p), 1);
 	lpt_unpark(&parked);
@@ -339,6 +357,7 @@ static struct kunit_case patch_cases[] = {
 	KUNIT_CASE(patch_enable_disable),
 	KUNIT_CASE(patch_stack_newer_first),
 	KUNIT_CASE(patch_stack_older_first),
+	KUNIT_CASE(patch_enable_again),
 	KUNIT_CASE(patch_same_function_twice),
 	KUNIT_CASE(patch_malformed),
 	KUNIT_CASE(patch_pre_patch_fails),

@@ -60,7 +60,7 @@ static int call_all_the_time(void *data)
 {
 	struct caller *caller = data;
 	unsigned long before, after;
-	int result;
+	int result, i;
 
 	while (!kthread_should_stop()) {
 		before = smp_load_acquire(&phase);
@@ -73,6 +73,14 @@ static int call_all_the_time(void *data)
 			caller->wrong++;
 		else
 			caller->calls[result]++;
+
+		/*
+		 * A switch needs a moment at which no CPU was stopped inside
+		 * the function. Spend most of the time elsewhere, or on many
+		 * CPUs there is none.
+		 */
+		for (i = 0; i < 500; i++)
+			barrier();
 		cond_resched();
 	}
 	return 0;
@@ -163,6 +171,8 @@ static void switch_rounds(struct kunit *test, unsigned int rounds, bool settle)
 	}
 	KUNIT_EXPECT_EQ_MSG(test, ret, 0, "round %u", i);
 	stop_callers(test, callers);
+	if (p->patch.enabled)
+		KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	lpt_expect_gone(test, p);
 	lpt_expect_unchanged(test, &snap);
 }

@@ -101,7 +101,7 @@ static void switch_unreachable(struct kunit *test)
 {
 	struct edit edits[] = {
 		{ lpt_one, NULL, lpt_one_new },
-		{ lpt_two, NULL, (void *)0x1000 },
+		{ lpt_two, NULL, (void *)BIT(40) },
 	};
 	struct lpt_snapshot snap;
 	struct klp_site sites[2];
@@ -135,6 +135,27 @@ static void switch_text_changed(struct kunit *test)
 	lpt_expect_unchanged(test, &two);
 }
 
+/* An edit for which a function must be idle in which a task sleeps. */
+static void run_blocked(struct kunit *test, struct klp_site *site,
+			struct edit *edit, struct task_struct *task)
+{
+	struct klp_switch *sw = klp_switch_alloc("lpt_switch");
+
+	KUNIT_EXPECT_NOT_NULL(test, sw);
+	if (!sw)
+		return;
+
+	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, site, edit->from, edit->to), 0);
+	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
+					     (unsigned long)lpt_sleeper, 64), 0);
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	mutex_unlock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
+	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, task->pid);
+	klp_switch_free(sw);
+}
+
 /* Somebody sleeps in the text: nothing is changed, neither way. */
 static void switch_busy(struct kunit *test)
 {
@@ -142,38 +163,18 @@ static void switch_busy(struct kunit *test)
 	struct edit restore = { lpt_one, lpt_one_new, NULL };
 	struct lpt_snapshot snap, jump;
 	struct lpt_parked parked;
-	struct klp_switch *sw;
 	struct klp_site site;
 
 	get_site(test, lpt_one, &site);
 	lpt_snapshot(&snap, lpt_one);
 	lpt_park_in(test, &parked, lpt_sleeper);
 
-	sw = klp_switch_alloc("lpt_switch");
-	KUNIT_ASSERT_NOT_NULL(test, sw);
-	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, NULL, lpt_one_new), 0);
-	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
-					     (unsigned long)lpt_sleeper, 8), 0);
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
-	mutex_unlock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
-	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, parked.task->pid);
-	klp_switch_free(sw);
+	run_blocked(test, &site, &redirect, parked.task);
 	lpt_expect_unchanged(test, &snap);
 
 	KUNIT_EXPECT_EQ(test, run(test, &site, &redirect, 1), 0);
 	lpt_snapshot(&jump, lpt_one);
-
-	sw = klp_switch_alloc("lpt_switch");
-	KUNIT_ASSERT_NOT_NULL(test, sw);
-	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, lpt_one_new, NULL), 0);
-	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
-					     (unsigned long)lpt_sleeper, 8), 0);
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
-	mutex_unlock(&klp_mutex);
-	klp_switch_free(sw);
+	run_blocked(test, &site, &restore, parked.task);
 	lpt_expect_unchanged(test, &jump);
 	KUNIT_EXPECT_EQ(test, lpt_one(7), 72);
 

@@ -3,23 +3,19 @@
  * The site: where in a function a redirection is written, what, and how.
  *
  * A redirected function starts with a jump to its replacement. The jump has
- * five bytes, but a single one decides: the first. It is written while every
- * CPU is stopped, through a writable alias, and it takes either of two values
- * that are both complete in themselves, whatever the other four bytes say:
+ * five bytes, which cannot be written at once, so they are written in three
+ * steps, while every CPU is stopped, through a writable alias:
  *
- *   INT3         a trap, from which klp_int3() continues in the replacement;
- *   orig[0]      the function's own first byte, the other four being its own.
+ *   1. the first byte becomes INT3, a trap, from which klp_int3() continues in
+ *      a replacement;
+ *   2. the other four bytes become what they must be;
+ *   3. the first byte does.
  *
- * So an NMI or a machine check that calls the function meanwhile gets the old
- * version or the new one, whole. The four bytes behind the deciding one only
- * change while the first one is INT3, in the way the kernel pokes live text:
- *
- *                 running (arm)       stopped (flip)    running (settle)
- *   redirect      orig                INT3 orig'        jmp to
- *   redirect on   jmp from            INT3 from'        jmp to
- *   restore       INT3 orig'          orig              orig
- *
- * A restore that did not come about is settled back to "jmp from".
+ * All CPUs serialise after each step, and none that is in an NMI counts as
+ * having done so before the NMI is over. So the other four bytes only change
+ * when no CPU can see the old first byte any more, and an NMI or a machine
+ * check that calls the function meanwhile gets one version or the other, whole:
+ * each step writes aligned bytes, of which the first alone decides.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -42,9 +38,7 @@
 
 /*
  * The edits whose sites can hold an INT3, sorted by address; NULL if there are
- * none. Written under text_mutex. klp_int3() needs no lock to read it: the
- * array is published before the first INT3 is written and withdrawn after the
- * last one is gone, see klp_edits_settle().
+ * none, which is so whenever CPUs are not stopped.
  */
 static const struct klp_edit *klp_armed;
 static unsigned int klp_nr_armed;
@@ -102,13 +96,23 @@ const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 	for (pos = addr; pos < addr + KLP_SITE_SIZE; pos += insn.length) {
 		if (insn_decode_kernel(&insn, (void *)pos))
 			return "its entry cannot be decoded";
-		if (insn.opcode.bytes[0] == INT3_INSN_OPCODE && pos == addr)
-			return "its entry holds a breakpoint";
 	}
 
 	site->addr = addr;
 	memcpy(site->orig, (void *)addr, KLP_SITE_SIZE);
 	return NULL;
+}
+
+/**
+ * klp_site_trapped() - did somebody else set a breakpoint at the site?
+ * @site:	the site
+ *
+ * Context: Any.
+ * Return: true if there was one when the site was looked at.
+ */
+bool klp_site_trapped(const struct klp_site *site)
+{
+	return site->orig[0] == INT3_INSN_OPCODE;
 }
 
 /**
@@ -134,8 +138,13 @@ static struct page *klp_text_page(unsigned long addr)
 	return vmalloc_to_page((void *)addr);
 }
 
+static bool klp_crosses_page(const struct klp_site *site)
+{
+	return offset_in_page(site->addr) + KLP_SITE_SIZE > PAGE_SIZE;
+}
+
 /**
- * klp_edits_map() - make the deciding bytes writable
+ * klp_edits_map() - make sites writable
  * @edits:	the edits, sorted by address
  * @nr:		number of edits
  *
@@ -158,23 +167,32 @@ int klp_edits_map(struct klp_edit *edits, unsigned int nr)
 	if (!nr)
 		return 0;
 
-	pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL);
+	/* A site is in two pages at the most. */
+	pages = kvmalloc_array(nr, 2 * sizeof(*pages), GFP_KERNEL);
 	if (!pages)
 		return -ENOMEM;
 
 	for (i = 0; i < nr; i++) {
-		struct page *page = klp_text_page(edits[i].site->addr);
+		const struct klp_site *site = edits[i].site;
+		struct page *page = klp_text_page(site->addr);
 
-		if (!page) {
-			ret = -EFAULT;
-			goto out;
-		}
 		if (!nr_pages || pages[nr_pages - 1] != page)
 			pages[nr_pages++] = page;
 		/* An index for now; the address is known when all are. */
 		edits[i].alias = (u8 *)(unsigned long)(nr_pages - 1);
+
+		if (klp_crosses_page(site))
+			pages[nr_pages++] = klp_text_page(site->addr +
+							  KLP_SITE_SIZE - 1);
 	}
 
+	ret = -EFAULT;
+	for (i = 0; i < nr_pages; i++) {
+		if (!pages[i])
+			goto out;
+	}
+
+	ret = -ENOMEM;
 	map = vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL);
 	if (!map)
 		goto out;
@@ -213,25 +231,20 @@ void klp_edits_unmap(struct klp_edit *edits, unsigned int nr)
 }
 
 /**
- * klp_edits_arm() - make every site ready for its deciding byte
- * @edits:	the edits, sorted by address
+ * klp_edits_check() - is the text as it must be for the edits?
+ * @edits:	the edits
  * @nr:		number of edits
  *
- * What runs does not change. A function that is to be restored traps from here
- * on, as its own bytes are put back behind the INT3.
- *
- * Context: Process context, may sleep. Caller holds cpus_read_lock() and
- *	    text_mutex until after klp_edits_settle(), which must be called
- *	    if this succeeded.
+ * Context: Process context. Caller holds text_mutex, and keeps it until the
+ *	    edits are made.
  * Return: 0, or -EADDRINUSE, with a line in the log, if somebody else has
- *	   changed a site meanwhile, in which case nothing was written.
+ *	   changed a site meanwhile.
  */
-int klp_edits_arm(struct klp_edit *edits, unsigned int nr)
+int klp_edits_check(const struct klp_edit *edits, unsigned int nr)
 {
-	u8 text[KLP_SITE_SIZE], jump[KLP_SITE_SIZE];
+	u8 text[KLP_SITE_SIZE];
 	unsigned int i;
 
-	lockdep_assert_cpus_held();
 	lockdep_assert_held(&text_mutex);
 
 	for (i = 0; i < nr; i++) {
@@ -245,88 +258,90 @@ int klp_edits_arm(struct klp_edit *edits, unsigned int nr)
 		}
 	}
 
-	WRITE_ONCE(klp_nr_armed, nr);
-	/* Pairs with klp_int3(): who sees an INT3 of ours sees the edits. */
-	smp_store_release(&klp_armed, edits);
-
-	for (i = 0; i < nr; i++) {
-		const struct klp_site *site = edits[i].site;
-
-		if (edits[i].to)
-			continue;
-
-		memcpy(text, site->orig, KLP_SITE_SIZE);
-		text[0] = INT3_INSN_OPCODE;
-		klp_jump(jump, site, edits[i].from);
-		text_poke_queue((void *)site->addr, text, KLP_SITE_SIZE, jump);
-	}
-	text_poke_finish();
-
 	return 0;
 }
 
 /**
- * klp_edits_flip() - write the deciding bytes
- * @edits:	the edits, armed and mapped
+ * klp_edits_write() - do one step of making the edits
+ * @edits:	the edits, mapped and sorted by address
+ * @nr:		number of edits
+ * @step:	KLP_STEP_TRAP, KLP_STEP_TAIL, KLP_STEP_HEAD, KLP_STEP_DONE
+ *
+ * The steps are done in this order. Before each one, all CPUs must have gone
+ * through sync_core() since the one before, and not in an NMI.
+ *
+ * Context: Every other CPU waits with interrupts off, or nobody runs the text.
+ *	    NMIs are welcome. Takes no lock, calls nothing that can be patched.
+ */
+void __kprobes klp_edits_write(struct klp_edit *edits, unsigned int nr,
+			       enum klp_step step)
+{
+	unsigned int i, j;
+
+	switch (step) {
+	case KLP_STEP_TRAP:
+		WRITE_ONCE(klp_nr_armed, nr);
+		/* Pairs with klp_int3(): the edits are there before the INT3. */
+		smp_store_release(&klp_armed, edits);
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(*edits[i].alias, INT3_INSN_OPCODE);
+		break;
+	case KLP_STEP_TAIL:
+		for (i = 0; i < nr; i++) {
+			for (j = 1; j < KLP_SITE_SIZE; j++)
+				WRITE_ONCE(edits[i].alias[j], edits[i].text[j]);
+		}
+		break;
+	case KLP_STEP_HEAD:
+		for (i = 0; i < nr; i++)
+			WRITE_ONCE(*edits[i].alias, edits[i].text[0]);
+		break;
+	case KLP_STEP_DONE:
+		/*
+		 * All CPUs have serialised since, so none sees an INT3 of ours.
+		 * One that is in klp_int3() for somebody else's is in an NMI,
+		 * so it does not leave the window, and the edits stay, until it
+		 * is through.
+		 */
+		WRITE_ONCE(klp_armed, NULL);
+		break;
+	}
+}
+
+/**
+ * klp_edits_encode() - prepare what is to be written
+ * @edits:	the edits
  * @nr:		number of edits
  *
- * Context: Every other CPU waits with interrupts off, in code that is not
- *	    patched, and goes through sync_core() before it leaves; so does the
- *	    caller. NMIs are welcome. Takes no lock, calls nothing.
+ * Context: Any.
  */
-void __kprobes klp_edits_flip(struct klp_edit *edits, unsigned int nr)
+void klp_edits_encode(struct klp_edit *edits, unsigned int nr)
 {
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		WRITE_ONCE(*edits[i].alias, edits[i].to ? INT3_INSN_OPCODE :
-							  edits[i].site->orig[0]);
+		klp_site_text(edits[i].text, edits[i].site, edits[i].to);
 }
 
 /**
- * klp_edits_settle() - turn what the deciding bytes say into plain text
- * @edits:	the edits, as given to klp_edits_arm()
+ * klp_edits_tell() - tell those who follow changes of the text
+ * @edits:	the edits, which have been made
  * @nr:		number of edits
- * @flipped:	klp_edits_flip() was called
  *
- * When this returns no CPU is on its way from a site to where the site used
- * to go, not even in an NMI, and no site holds an INT3.
- *
- * Context: Process context, may sleep, as klp_edits_arm().
+ * Context: Process context.
  */
-void klp_edits_settle(struct klp_edit *edits, unsigned int nr, bool flipped)
+void klp_edits_tell(const struct klp_edit *edits, unsigned int nr)
 {
-	u8 text[KLP_SITE_SIZE], was[KLP_SITE_SIZE];
+	u8 was[KLP_SITE_SIZE];
 	unsigned int i;
-
-	lockdep_assert_cpus_held();
-	lockdep_assert_held(&text_mutex);
 
 	for (i = 0; i < nr; i++) {
 		const struct klp_site *site = edits[i].site;
 
-		if (!edits[i].to && flipped) {
-			/* Nothing left to write, but perf has not heard of it. */
-			klp_jump(was, site, edits[i].from);
-			perf_event_text_poke((void *)site->addr,
-					     was, KLP_SITE_SIZE,
-					     site->orig, KLP_SITE_SIZE);
-		} else if (!edits[i].to || flipped) {
-			klp_jump(text, site, flipped ? edits[i].to : edits[i].from);
-			text_poke_queue((void *)site->addr, text, KLP_SITE_SIZE,
-					NULL);
-		}
+		klp_site_text(was, site, edits[i].from);
+		perf_event_text_poke((void *)site->addr, was, KLP_SITE_SIZE,
+				     edits[i].text, KLP_SITE_SIZE);
 	}
-	text_poke_finish();
-
-	/*
-	 * No CPU is in a trap of ours any more. A trap keeps interrupts off, so
-	 * that a CPU in one took neither the IPI with which text_poke_finish()
-	 * ends, nor did it leave the stop behind klp_edits_flip(). But other
-	 * INT3s get to klp_int3() as well: let these go before the edits do.
-	 */
-	WRITE_ONCE(klp_armed, NULL);
-	text_poke_sync();
 }
 
 static int __kprobes klp_edit_cmp(const void *key, const void *elt)
@@ -341,9 +356,9 @@ static int __kprobes klp_edit_cmp(const void *key, const void *elt)
 }
 
 /*
- * An INT3 of ours stands for a jump to the replacement: to the new one where
- * there is one, else the function is about to be restored and the old one still
- * holds. It runs in any context, NMI included.
+ * An INT3 of ours stands for a jump to a replacement: to the new one where there
+ * is one, else the function is about to be restored and the old one still holds.
+ * Only an NMI or a machine check can hit one.
  */
 static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 			      void *data)
@@ -356,7 +371,7 @@ static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 	if (val != DIE_INT3 || user_mode(regs))
 		return NOTIFY_DONE;
 
-	/* Pairs with klp_edits_arm(). */
+	/* Pairs with KLP_STEP_TRAP. */
 	edits = smp_load_acquire(&klp_armed);
 	if (!edits)
 		return NOTIFY_DONE;

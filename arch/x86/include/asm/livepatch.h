@@ -25,23 +25,42 @@ struct klp_site {
  * @site:	the site
  * @from:	where it goes now, NULL for the function itself
  * @to:		where it must go, NULL for the function itself
- * @alias:	writable mapping of the first byte of the site
+ * @text:	what the site must say then
+ * @alias:	writable mapping of the site
  */
 struct klp_edit {
 	const struct klp_site *site;
 	void *from;
 	void *to;
+	u8 text[KLP_SITE_SIZE];
 	u8 *alias;
+};
+
+/**
+ * enum klp_step - the steps in which edits are made
+ * @KLP_STEP_TRAP:	the first byte of each site becomes a trap
+ * @KLP_STEP_TAIL:	the other bytes become what they must be
+ * @KLP_STEP_HEAD:	the first byte does
+ * @KLP_STEP_DONE:	nobody can hit a trap any more
+ */
+enum klp_step {
+	KLP_STEP_TRAP,
+	KLP_STEP_TAIL,
+	KLP_STEP_HEAD,
+	KLP_STEP_DONE,
 };
 
 const char *klp_site_init(struct klp_site *site, void *func,
 			  unsigned long size);
+bool klp_site_trapped(const struct klp_site *site);
 int klp_site_reachable(const struct klp_site *site, void *to);
 
 int __must_check klp_edits_map(struct klp_edit *edits, unsigned int nr);
 void klp_edits_unmap(struct klp_edit *edits, unsigned int nr);
-int __must_check klp_edits_arm(struct klp_edit *edits, unsigned int nr);
-void klp_edits_flip(struct klp_edit *edits, unsigned int nr);
-void klp_edits_settle(struct klp_edit *edits, unsigned int nr, bool flipped);
+int __must_check klp_edits_check(const struct klp_edit *edits, unsigned int nr);
+void klp_edits_encode(struct klp_edit *edits, unsigned int nr);
+void klp_edits_write(struct klp_edit *edits, unsigned int nr,
+		     enum klp_step step);
+void klp_edits_tell(const struct klp_edit *edits, unsigned int nr);
 
 #endif /* _ASM_X86_LIVEPATCH_H */
