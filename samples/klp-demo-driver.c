@@ -7,6 +7,8 @@
  *   /proc/klp_demo/event	reading it waits until it is written to
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/init.h>
@@ -14,15 +16,17 @@
 #include <linux/proc_fs.h>
 #include <linux/uaccess.h>
 
-static const struct klp_demo_record {
+struct klp_demo_record {
 	char name[16];
 	char key[16];
-} record = {
+};
+
+static struct klp_demo_record record = {
 	.name	= "sensor 0\n",
 	.key	= "*SECRET*\n",
 };
 
-static unsigned int wanted = sizeof(record.name);
+static unsigned int wanted = sizeof_field(struct klp_demo_record, name);
 static DECLARE_COMPLETION(event);
 static struct proc_dir_entry *dir;
 
@@ -45,7 +49,8 @@ static ssize_t record_read(struct file *file, char __user *buf, size_t count,
 	if (*pos)
 		return 0;
 
-	ret = klp_demo_show(&record, buf, min_t(size_t, count, wanted));
+	ret = klp_demo_show(pde_data(file_inode(file)), buf,
+			    min_t(size_t, count, wanted));
 	if (ret > 0)
 		*pos += ret;
 	return ret;
@@ -61,7 +66,11 @@ static ssize_t record_write(struct file *file, const char __user *buf,
 
 static noinline int klp_demo_wait(void)
 {
-	return wait_for_completion_interruptible(&event);
+	int ret = wait_for_completion_interruptible(&event);
+
+	if (!ret)
+		pr_info("an event\n");
+	return ret;
 }
 
 static ssize_t event_read(struct file *file, char __user *buf, size_t count,
@@ -90,7 +99,7 @@ static const struct proc_ops event_ops = {
 static int __init klp_demo_init(void)
 {
 	dir = proc_mkdir("klp_demo", NULL);
-	if (!dir || !proc_create("record", 0644, dir, &record_ops) ||
+	if (!dir || !proc_create_data("record", 0644, dir, &record_ops, &record) ||
 	    !proc_create("event", 0644, dir, &event_ops)) {
 		proc_remove(dir);
 		return -ENOMEM;
