@@ -30,6 +30,7 @@
 #include "sysfs.h"
 #include "target.h"
 
+/* See core.h. */
 DEFINE_MUTEX(klp_mutex);
 LIST_HEAD(klp_patches);
 struct klp_patch *klp_transition_patch;

@@ -20,19 +20,45 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/init.h>
+#include <linux/kprobes.h>
+#include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include "exiting.h"
 
 /* The heads, or NULL if they were not found. Set once, at boot. */
-struct list_head __percpu *klp_exiting __ro_after_init;
+static struct list_head __percpu *klp_exiting __ro_after_init;
+
+/**
+ * klp_exiting_visit() - visit the threads that are on their way out
+ * @visit:	called for each of them
+ * @data:	passed on
+ *
+ * Such a thread can still be on the task list as well.
+ *
+ * Context: Only while all CPUs are stopped, as the lists are changed with
+ *	    interrupts off.
+ */
+void __kprobes klp_exiting_visit(void (*visit)(void *data,
+					       struct task_struct *task),
+				 void *data)
+{
+	struct task_struct *task;
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		list_for_each_entry(task, per_cpu_ptr(klp_exiting, cpu),
+				    rcu_tasks_exit_list)
+			visit(data, task);
+	}
+}
 
 /**
  * klp_exiting_ready() - are the threads on their way out known?
  *
  * Context: Any.
- * Return: true if klp_for_each_exiting() can be used.
+ * Return: true if klp_exiting_visit() can be used.
  */
 bool klp_exiting_ready(void)
 {

@@ -252,9 +252,10 @@ void __kprobes klp_idle_check_self(struct klp_idle *idle)
 	klp_idle_check_task(idle, current);
 }
 
-static void __kprobes klp_idle_check_other(struct klp_idle *idle,
+static void __kprobes klp_idle_check_other(void *data,
 					   struct task_struct *task)
 {
+	struct klp_idle *idle = data;
 	unsigned int cpu = task_cpu(task);
 
 	/*
@@ -293,8 +294,7 @@ bool __kprobes klp_idle_check_others(struct klp_idle *idle)
 	for_each_process_thread(g, task)
 		klp_idle_check_other(idle, task);
 
-	klp_for_each_exiting(task, cpu)
-		klp_idle_check_other(idle, task);
+	klp_exiting_visit(klp_idle_check_other, idle);
 
 	for_each_online_cpu(cpu)
 		klp_idle_check_task(idle, idle_task(cpu));

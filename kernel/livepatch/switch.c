@@ -29,8 +29,8 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/stop_machine.h>
+#include <linux/sync_core.h>
 #include <asm/livepatch.h>
-#include <asm/sync_core.h>
 #include "guard.h"
 #include "switch.h"
 
@@ -187,6 +187,7 @@ static int __kprobes klp_window(void *data)
 			/* Pairs below: what the step did comes first. */
 			smp_store_release(&window->steps, step + 1);
 		} else {
+			/* Pairs above. */
 			while (smp_load_acquire(&window->steps) <= step)
 				cpu_relax();
 		}

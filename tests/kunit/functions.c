@@ -8,7 +8,7 @@
 
 int lpt_data = 1;
 
-void noinline lpt_park(struct lpt_park *park)
+noinline void lpt_park(struct lpt_park *park)
 {
 	complete(&park->parked);
 	wait_for_completion(&park->leave);
@@ -20,38 +20,38 @@ void noinline lpt_park(struct lpt_park *park)
  * The barriers keep the compiler from knowing the results, and from merging
  * functions that are the same.
  */
-int noinline lpt_one(int x)
+noinline int lpt_one(int x)
 {
 	OPTIMIZER_HIDE_VAR(x);
 	return x * 10 + LPT_OLD;
 }
 
-int noinline lpt_one_new(int x)
+noinline int lpt_one_new(int x)
 {
 	OPTIMIZER_HIDE_VAR(x);
 	return x * 10 + LPT_NEW;
 }
 
-int noinline lpt_one_newer(int x)
+noinline int lpt_one_newer(int x)
 {
 	OPTIMIZER_HIDE_VAR(x);
 	return x * 10 + LPT_NEWER;
 }
 
-int noinline lpt_two(int x)
+noinline int lpt_two(int x)
 {
 	OPTIMIZER_HIDE_VAR(x);
 	return x * 100 + LPT_OLD;
 }
 
-int noinline lpt_two_new(int x)
+noinline int lpt_two_new(int x)
 {
 	OPTIMIZER_HIDE_VAR(x);
 	return x * 100 + LPT_NEW;
 }
 
 /* Long enough to be interrupted, and preempted, within it. */
-int noinline lpt_busy(int x)
+noinline int lpt_busy(int x)
 {
 	int i, sum = 0;
 
@@ -62,7 +62,7 @@ int noinline lpt_busy(int x)
 	return sum == 20 * x ? LPT_OLD : 0;
 }
 
-int noinline lpt_busy_new(int x)
+noinline int lpt_busy_new(int x)
 {
 	int i, sum = 0;
 
@@ -73,13 +73,13 @@ int noinline lpt_busy_new(int x)
 	return sum == 10 * x ? LPT_NEW : 0;
 }
 
-int noinline lpt_sleeper(struct lpt_park *park)
+noinline int lpt_sleeper(struct lpt_park *park)
 {
 	lpt_park(park);
 	return LPT_OLD;
 }
 
-int noinline lpt_sleeper_new(struct lpt_park *park)
+noinline int lpt_sleeper_new(struct lpt_park *park)
 {
 	lpt_park(park);
 	return LPT_NEW;
@@ -88,7 +88,7 @@ int noinline lpt_sleeper_new(struct lpt_park *park)
 DEFINE_STATIC_KEY_FALSE(lpt_key);
 
 /* The jump label is the first instruction. */
-int noinline lpt_jump_label(void)
+noinline int lpt_jump_label(void)
 {
 	if (static_branch_unlikely(&lpt_key))
 		return LPT_NEW;
@@ -98,7 +98,7 @@ int noinline lpt_jump_label(void)
 DEFINE_STATIC_CALL(lpt_call, lpt_one);
 
 /* The static call, made as a jump, is the first instruction. */
-int noinline lpt_static_call(int x)
+noinline int lpt_static_call(int x)
 {
 	return static_call(lpt_call)(x);
 }

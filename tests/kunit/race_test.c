@@ -24,6 +24,7 @@ static unsigned long phase;
 
 static void next_phase(void)
 {
+	/* Pairs with the callers' look: what was switched comes first. */
 	smp_store_release(&phase, phase + 1);
 }
 
@@ -63,6 +64,7 @@ static int call_all_the_time(void *data)
 	int result, i;
 
 	while (!kthread_should_stop()) {
+		/* Pairs with next_phase(). */
 		before = smp_load_acquire(&phase);
 		result = lpt_busy(3);
 		/* The call comes before the second look. */

@@ -11,10 +11,9 @@
 #include "../guard.h"
 #include "helpers.h"
 
-#define PUSH_RBP	0x55
-#define MOV_RSP_RBP	0x48, 0x89, 0xe5
-#define NOP		0x90
-#define RET		0xc3
+/* push %rbp; mov %rsp,%rbp is 55 48 89 e5. */
+#define NOP	0x90
+#define RET	0xc3
 
 static void expect_site(struct kunit *test, u8 *text, unsigned long size,
 			unsigned int offset)
@@ -28,14 +27,14 @@ static void expect_site(struct kunit *test, u8 *text, unsigned long size,
 
 static void site_plain(struct kunit *test)
 {
-	u8 text[] = { PUSH_RBP, MOV_RSP_RBP, NOP, RET };
+	u8 text[] = { 0x55, 0x48, 0x89, 0xe5, NOP, RET };
 
 	expect_site(test, text, sizeof(text), 0);
 }
 
 static void site_endbr(struct kunit *test)
 {
-	u8 text[] = { 0, 0, 0, 0, PUSH_RBP, MOV_RSP_RBP, NOP, RET };
+	u8 text[] = { 0, 0, 0, 0, 0x55, 0x48, 0x89, 0xe5, NOP, RET };
 	u32 insn;
 
 	if (!IS_ENABLED(CONFIG_X86_KERNEL_IBT))
@@ -53,7 +52,7 @@ static void site_endbr(struct kunit *test)
 
 static void site_too_short(struct kunit *test)
 {
-	u8 text[] = { PUSH_RBP, MOV_RSP_RBP, RET };
+	u8 text[] = { 0x55, 0x48, 0x89, 0xe5, RET };
 	struct klp_site site;
 
 	KUNIT_EXPECT_NULL(test, klp_site_init(&site, text, 5));
@@ -171,10 +170,11 @@ static void site_refused_own_path(struct kunit *test)
 	expect_refused(test, "native_play_dead", -EPERM);
 }
 
-static int __used noinline lpt_nokprobe(int x)
+static noinline __used int lpt_nokprobe(int x)
 {
 	return x;
 }
+
 NOKPROBE_SYMBOL(lpt_nokprobe);
 
 static void site_refused_blacklist(struct kunit *test)
