@@ -29,7 +29,7 @@ build	= $(top)/build/$(name)-$(1)
 sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 	     arch/x86/kernel/*.c arch/x86/include/asm/*.h tests/kunit/*.[chS] \
 	     tests/kunit/Makefile)
-configs	:= nonftrace ftrace
+configs	:= nonftrace ftrace debug
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 kernels	:= $(foreach config,$(configs),$(call build,$(config))/.built)
 
@@ -40,7 +40,7 @@ help:
 	@echo 'make kernel      the kernel for CONFIG, in build/KVER-CONFIG'
 	@echo 'make shell       a root shell in that kernel'
 	@echo 'make kunit       the KUnit suites of that kernel'
-	@echo 'make rounds      load and unload a patch 50 times, looking for leaks'
+	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
@@ -103,7 +103,7 @@ kunit: $(this)/.built
 	@scripts/kunit $(tree) $(this) $(CPUS) $(ACCEL)
 
 rounds: $(this)/.built $(this)/samples/.built
-	@$(vm) --timeout 900 $(this) tests/vm/rounds 50
+	@$(vm) --timeout 900 $(this) tests/vm/rounds 200
 
 ftrace: $(this)/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
