@@ -14,10 +14,11 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 top	:= $(CURDIR)
 
-# The kernel tree is Debian's of that version, or a copy of KERNEL.
+# The kernel tree is Debian's of that version, or a copy of KERNEL, which is made
+# once: make clean to have it made again.
 ifdef KERNEL
-name	:= custom
 from	:= $(abspath $(KERNEL))
+name	:= custom-$(firstword $(shell echo '$(from)' | cksum))
 else
 name	:= $(KVER)
 from	:= $(KVER)
@@ -41,6 +42,7 @@ help:
 	@echo 'make shell       a root shell in that kernel'
 	@echo 'make kunit       the KUnit suites of that kernel'
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
+	@echo 'make modules     patched modules come and go'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
@@ -83,9 +85,9 @@ $(foreach config,$(configs),$(eval $(call kernel_rules,$(config))))
 this	:= $(call build,$(CONFIG))
 
 # Modules of our own, built outside the tree as a user builds theirs.
-modules	:= $(wildcard samples/*.c samples/Makefile)
+samples	:= $(wildcard samples/*.c samples/Makefile)
 
-$(this)/samples/.built: $(modules) $(this)/.built scripts/modules
+$(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 	@scripts/modules $(this) samples $(@D)
 	@touch $@
 
@@ -104,6 +106,9 @@ kunit: $(this)/.built
 
 rounds: $(this)/.built $(this)/samples/.built
 	@$(vm) --timeout 900 $(this) tests/vm/rounds 200
+
+modules: $(this)/.built $(this)/samples/.built
+	@$(vm) --timeout 300 $(this) tests/vm/modules
 
 ftrace: $(this)/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
@@ -124,5 +129,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit rounds ftrace lint check patch install clean
+.PHONY: help setup kernel shell demo kunit rounds modules ftrace lint check patch install clean
 .DELETE_ON_ERROR:

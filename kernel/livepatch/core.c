@@ -718,7 +718,10 @@ static struct klp_object *klp_find_object(struct klp_patch *patch,
 	return NULL;
 }
 
-/* Nobody runs the module yet, so there is nobody to stop. */
+/*
+ * Nobody runs the module yet. But somebody can be about to set a kprobe in it,
+ * who is only found by stopping all CPUs, so it is switched like any other.
+ */
 static int klp_switch_coming(struct klp_patch *patch, struct klp_object *obj)
 {
 	struct klp_switch *sw;
@@ -732,10 +735,9 @@ static int klp_switch_coming(struct klp_patch *patch, struct klp_object *obj)
 	if (!ret)
 		ret = klp_targets_prepare(sw);
 	if (!ret)
-		ret = klp_switch_run_unused(sw);
+		ret = klp_switch_run(sw);
 	klp_targets_finish(!ret);
 	klp_switch_free(sw);
-	klp_symbol_forget();
 
 	obj->patched = !ret;
 	return ret;
@@ -843,6 +845,7 @@ int klp_module_coming(struct module *mod)
 		}
 	}
 
+	klp_symbol_forget();
 	mutex_unlock(&klp_mutex);
 	return ret;
 }

@@ -15,12 +15,17 @@
  * going the same way. A thread is added right behind the head of its CPU's list,
  * so as long as nobody else can be added there, the head is what comes before
  * it. And as the heads are a per-CPU variable, one tells where all of them are.
+ *
+ * Not everything on the lists is a thread. While Tasks RCU scans a list, it puts
+ * a mark of its own into it, a bare list_head on the stack of its kthread, and
+ * lets go of the lock. Threads are slab objects, which nothing on a stack is.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/init.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
@@ -29,6 +34,11 @@
 
 /* The heads, or NULL if they were not found. Set once, at boot. */
 static struct list_head __percpu *klp_exiting __ro_after_init;
+
+static bool __kprobes klp_is_thread(const struct list_head *node)
+{
+	return virt_addr_valid(node) && folio_test_slab(virt_to_folio(node));
+}
 
 /**
  * klp_exiting_visit() - visit the threads that are on their way out
@@ -44,13 +54,15 @@ void __kprobes klp_exiting_visit(void (*visit)(void *data,
 					       struct task_struct *task),
 				 void *data)
 {
-	struct task_struct *task;
+	struct list_head *node;
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu) {
-		list_for_each_entry(task, per_cpu_ptr(klp_exiting, cpu),
-				    rcu_tasks_exit_list)
-			visit(data, task);
+		list_for_each(node, per_cpu_ptr(klp_exiting, cpu)) {
+			if (klp_is_thread(node))
+				visit(data, list_entry(node, struct task_struct,
+						       rcu_tasks_exit_list));
+		}
 	}
 }
 

@@ -30,6 +30,7 @@
 #include <asm/alternative.h>
 #include <asm/sections.h>
 #include "guard.h"
+#include "symbol.h"
 
 /* Claims are added and removed under klp_mutex, and read under RCU. */
 static LIST_HEAD(klp_claims);
@@ -121,17 +122,12 @@ unsigned long __kprobes klp_guard_find_probe(const struct klp_ranges *ranges)
  * klp_guard_add_registrars() - text in which a registrar of a kprobe can be
  * @busy:	where it is added
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep. Caller holds klp_mutex.
  * Return: 0, -ENOENT if the text cannot be found, or -ENOMEM.
  */
 int klp_guard_add_registrars(struct klp_ranges *busy)
 {
-	unsigned long addr = (unsigned long)register_kprobe, size;
-
-	if (!kallsyms_lookup_size_offset(addr, &size, NULL))
-		return -ENOENT;
-
-	return klp_ranges_add(busy, addr, size);
+	return klp_symbol_text((unsigned long)register_kprobe, busy);
 }
 
 static bool klp_in_blacklist(unsigned long addr)
@@ -168,10 +164,54 @@ static bool klp_in_section(unsigned long addr, const char *start,
 	return addr >= (unsigned long)start && addr < (unsigned long)end;
 }
 
+static bool klp_in_module_section(unsigned long addr, const char *start,
+				  unsigned int size)
+{
+	return klp_in_section(addr, start, start + size);
+}
+
+static bool klp_in_module_blacklist(unsigned long addr,
+				    const struct module *mod)
+{
+#ifdef CONFIG_KPROBES
+	unsigned int i;
+
+	for (i = 0; i < mod->num_kprobe_blacklist; i++) {
+		if (mod->kprobe_blacklist[i] == addr)
+			return true;
+	}
+
+	return klp_in_module_section(addr, mod->kprobes_text_start,
+				     mod->kprobes_text_size);
+#else
+	return false;
+#endif
+}
+
+/*
+ * The sections of a module that must not hold a breakpoint. Kprobes only know
+ * them after klp_module_coming(), and not at all where there are no kprobes.
+ */
+static bool klp_in_module_noinstr(unsigned long addr)
+{
+	const struct module *mod;
+	bool found;
+
+	preempt_disable();
+	mod = __module_text_address(addr);
+	found = mod && (klp_in_module_section(addr, mod->noinstr_text_start,
+					      mod->noinstr_text_size) ||
+			klp_in_module_blacklist(addr, mod));
+	preempt_enable();
+
+	return found;
+}
+
 static bool klp_in_noinstr(unsigned long addr)
 {
 	return klp_in_section(addr, __entry_text_start, __entry_text_end) ||
-	       klp_in_section(addr, __noinstr_text_start, __noinstr_text_end);
+	       klp_in_section(addr, __noinstr_text_start, __noinstr_text_end) ||
+	       klp_in_module_noinstr(addr);
 }
 
 /*
@@ -203,7 +243,11 @@ static const char * const klp_trap_path[] = {
 	"lockdep_hardirqs_on_prepare",
 };
 
-/* Functions that the window runs, or that wait for it to pass. */
+/*
+ * Functions that the window runs, or that wait for it to pass. None of them runs
+ * when the text is written, so this is not about breakpoints: a mistake in a new
+ * version of one of these would be a mistake of the check.
+ */
 static const char * const klp_window_path[] = {
 	"multi_cpu_stop",
 	"cpu_stopper_thread",
@@ -370,7 +414,8 @@ static const char *klp_site_shared(const struct klp_site *site)
 	if (why)
 		return why;
 
-	if (alternatives_text_reserved(first, last))
+	/* Unlike the others, this one wants to know where the end is. */
+	if (alternatives_text_reserved(first, last + 1))
 		return "an alternative overlaps its entry";
 
 	return NULL;

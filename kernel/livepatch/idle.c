@@ -167,7 +167,7 @@ bool __kprobes klp_ranges_hit(const struct klp_ranges *ranges,
  * klp_ranges_free() - free the memory that ranges use
  * @ranges:	the ranges; empty afterwards
  *
- * Context: Process context, may sleep.
+ * Context: Any but NMI and with a raw lock held, as kvfree().
  */
 void klp_ranges_free(struct klp_ranges *ranges)
 {

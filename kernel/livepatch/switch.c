@@ -230,30 +230,12 @@ static int klp_switch_attempt(struct klp_switch *sw)
 	return ret;
 }
 
-/* The same for text that nobody can run: there is nobody to stop or to check. */
-static int klp_switch_unused(struct klp_switch *sw)
-{
-	unsigned int step;
-	int ret;
-
-	mutex_lock(&text_mutex);
-
-	ret = klp_edits_check(sw->edits, sw->nr_edits);
-	if (!ret) {
-		for (step = KLP_STEP_TAIL; step <= KLP_STEP_HEAD; step++)
-			klp_edits_write(sw->edits, sw->nr_edits, step);
-		klp_edits_tell(sw->edits, sw->nr_edits);
-	}
-
-	mutex_unlock(&text_mutex);
-	return ret;
-}
-
-static void klp_report_probe(const struct klp_switch *sw)
+static void klp_switch_report(const struct klp_switch *sw)
 {
 	if (sw->probe)
 		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
 			(void *)sw->probe);
+	klp_idle_report(&sw->idle, sw->name);
 }
 
 static int klp_switch_prepare(struct klp_switch *sw)
@@ -302,40 +284,8 @@ int klp_switch_run(struct klp_switch *sw)
 		delay = min(2 * delay, KLP_MAX_DELAY_MS);
 	}
 
-	if (ret == -EBUSY) {
-		klp_report_probe(sw);
-		klp_idle_report(&sw->idle, sw->name);
-	}
-
-	klp_edits_unmap(sw->edits, sw->nr_edits);
-	return ret;
-}
-
-/**
- * klp_switch_run_unused() - make a set of edits in text that nobody runs
- * @sw:		the set; all sites are in a module that is being loaded
- *
- * Context: Process context, may sleep. Caller holds klp_mutex, and must not
- *	    hold cpus_read_lock() or text_mutex.
- * Return: 0, -EBUSY if a probe is in the way, -EADDRINUSE if somebody else
- *	   changed the text, -ENOMEM, or -EFAULT if a site cannot be mapped.
- *	   After an error everything is as before.
- */
-int klp_switch_run_unused(struct klp_switch *sw)
-{
-	int ret;
-
-	ret = klp_switch_prepare(sw);
-	if (ret)
-		return ret;
-
-	preempt_disable();
-	sw->probe = klp_guard_find_probe(&sw->unprobed);
-	preempt_enable();
-
-	ret = sw->probe ? -EBUSY : klp_switch_unused(sw);
-	if (sw->probe)
-		klp_report_probe(sw);
+	if (ret == -EBUSY)
+		klp_switch_report(sw);
 
 	klp_edits_unmap(sw->edits, sw->nr_edits);
 	return ret;

@@ -32,7 +32,6 @@ int __must_check klp_switch_add(struct klp_switch *sw,
 				const struct klp_site *site,
 				void *from, void *to);
 int __must_check klp_switch_run(struct klp_switch *sw);
-int __must_check klp_switch_run_unused(struct klp_switch *sw);
 void klp_switch_free(struct klp_switch *sw);
 
 #endif /* _LIVEPATCH_SWITCH_H */

@@ -9,6 +9,7 @@
  *   <patch>/<object>/<function,sympos>		one of its functions
  */
 
+#include <kunit/static_stub.h>
 #include <linux/kobject.h>
 #include <linux/kstrtox.h>
 #include <linux/livepatch.h>
@@ -171,6 +172,8 @@ void klp_sysfs_init_func(struct klp_func *func)
  */
 int klp_sysfs_add_patch(struct klp_patch *patch)
 {
+	KUNIT_STATIC_STUB_REDIRECT(klp_sysfs_add_patch, patch);
+
 	return kobject_add(&patch->kobj, klp_root, "%s", patch->mod->name);
 }
 
@@ -184,6 +187,8 @@ int klp_sysfs_add_patch(struct klp_patch *patch)
  */
 int klp_sysfs_add_object(struct klp_patch *patch, struct klp_object *obj)
 {
+	KUNIT_STATIC_STUB_REDIRECT(klp_sysfs_add_object, patch, obj);
+
 	return kobject_add(&obj->kobj, &patch->kobj, "%s",
 			   obj->name ?: "vmlinux");
 }
@@ -200,6 +205,8 @@ int klp_sysfs_add_object(struct klp_patch *patch, struct klp_object *obj)
  */
 int klp_sysfs_add_func(struct klp_object *obj, struct klp_func *func)
 {
+	KUNIT_STATIC_STUB_REDIRECT(klp_sysfs_add_func, obj, func);
+
 	return kobject_add(&func->kobj, &obj->kobj, "%s,%lu", func->old_name,
 			   func->old_sympos ?: 1);
 }

@@ -132,6 +132,7 @@ void klp_target_put(struct klp_func *func)
 
 	list_del(&target->node);
 	klp_guard_remove(&target->claim);
+	/* Readers of the claim may be left. */
 	call_rcu(&target->rcu, klp_target_free_rcu);
 }
 

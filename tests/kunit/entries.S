@@ -3,7 +3,9 @@
 
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/alternative.h>
 #include <asm/ibt.h>
+#include <asm/unwind_hints.h>
 
 	.text
 
@@ -51,7 +53,26 @@ SYM_FUNC_START(lpt_has_part_caller)
 	RET
 SYM_FUNC_END(lpt_has_part_caller)
 
+/* Sleeps where the unwinder does not know its way. */
+SYM_FUNC_START(lpt_unreliable)
+	UNWIND_HINT_UNDEFINED
+	call	lpt_park
+	UNWIND_HINT_FUNC
+	movl	$2, %eax
+	RET
+SYM_FUNC_END(lpt_unreliable)
+
 /* The rest is never called: entries of all kinds. */
+
+/* The last of the five bytes is a lock prefix, to be patched with a second CPU. */
+SYM_START(lpt_lock, SYM_L_GLOBAL, SYM_A_ALIGN)
+	ANNOTATE_NOENDBR
+	xorl	%eax, %eax
+	xorl	%eax, %eax
+	LOCK_PREFIX
+	incl	(%rdi)
+	ud2
+SYM_FUNC_END(lpt_lock)
 
 /* The next symbol comes before the jump would end. */
 SYM_START(lpt_short, SYM_L_GLOBAL, SYM_A_ALIGN)

@@ -107,6 +107,13 @@ static int lpt_parked_fn(void *data)
 	return 0;
 }
 
+/* Wait until a thread that is on its way to sleep is asleep. */
+void lpt_wait_asleep(struct task_struct *task)
+{
+	while (!wait_task_inactive(task, TASK_UNINTERRUPTIBLE))
+		schedule_timeout_uninterruptible(1);
+}
+
 void lpt_park_in(struct kunit *test, struct lpt_parked *parked,
 		 int (*func)(struct lpt_park *park))
 {
@@ -118,8 +125,7 @@ void lpt_park_in(struct kunit *test, struct lpt_parked *parked,
 	get_task_struct(parked->task);
 	wake_up_process(parked->task);
 	wait_for_completion(&parked->park.parked);
-	/* It said so before it went to sleep. */
-	wait_task_inactive(parked->task, TASK_UNINTERRUPTIBLE);
+	lpt_wait_asleep(parked->task);
 }
 
 int lpt_unpark(struct lpt_parked *parked)

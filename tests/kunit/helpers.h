@@ -68,6 +68,7 @@ struct lpt_parked {
 	int result;
 };
 
+void lpt_wait_asleep(struct task_struct *task);
 void lpt_park_in(struct kunit *test, struct lpt_parked *parked,
 		 int (*func)(struct lpt_park *park));
 int lpt_unpark(struct lpt_parked *parked);

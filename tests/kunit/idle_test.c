@@ -184,6 +184,20 @@ static int exit_in_sleeper(struct lpt_park *park)
 	return ret;
 }
 
+/* As Tasks RCU does: a mark on its stack, in the list of those who exit. */
+static int exit_with_mark(struct lpt_park *park)
+{
+	struct list_head mark;
+	int ret;
+
+	exit_tasks_rcu_start();
+	list_add(&mark, &current->rcu_tasks_exit_list);
+	ret = lpt_sleeper(park);
+	list_del(&mark);
+	exit_tasks_rcu_finish();
+	return ret;
+}
+
 /* How many blockers a switch meets that wants a function to be idle. */
 static int count_blockers(struct kunit *test, void *func)
 {
@@ -217,6 +231,10 @@ static void idle_exiting(struct kunit *test)
 	lpt_unpark(&parked);
 
 	lpt_park_in(test, &parked, exit_in_sleeper);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 2);
+	lpt_unpark(&parked);
+
+	lpt_park_in(test, &parked, exit_with_mark);
 	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 2);
 	lpt_unpark(&parked);
 }

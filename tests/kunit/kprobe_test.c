@@ -2,9 +2,14 @@
 /* A function is patched, or probed, but not both. */
 
 #include <kunit/test.h>
+#include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/sched/task.h>
 #include <asm/livepatch.h>
+#include "../core.h"
+#include "../switch.h"
 #include "helpers.h"
 
 #ifdef CONFIG_KPROBES
@@ -107,6 +112,63 @@ static void kprobe_refused_while_patched(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_probe(cold), 0);
 }
 
+/* Run an empty switch that is to be blocked. Return: its error. */
+static int run_switch(struct klp_switch *sw)
+{
+	int ret;
+
+	mutex_lock(&klp_mutex);
+	ret = klp_switch_run(sw);
+	mutex_unlock(&klp_mutex);
+	return ret;
+}
+
+/* A probe that came after the guards looked is found in the window. */
+static void kprobe_in_window(struct kunit *test)
+{
+	struct kprobe kp = { .addr = (void *)lpt_one, .pre_handler = count_hit };
+	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe");
+
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->unprobed,
+					     (unsigned long)lpt_one, 16), 0);
+	KUNIT_EXPECT_EQ(test, run_switch(sw), 0);
+	KUNIT_EXPECT_EQ(test, register_kprobe(&kp), 0);
+	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)kp.addr);
+	unregister_kprobe(&kp);
+	klp_switch_free(sw);
+}
+
+static int register_fn(void *data)
+{
+	return try_probe(data);
+}
+
+/* Who is about to set a probe is in the way, whatever he wants to probe. */
+static void kprobe_registrar_in_window(struct kunit *test)
+{
+	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe");
+	struct task_struct *task;
+
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	task = kthread_create(register_fn, lpt_two, "lpt_registrar");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	get_task_struct(task);
+
+	/* register_kprobe() waits for this lock before anything else. */
+	jump_label_lock();
+	wake_up_process(task);
+	lpt_wait_asleep(task);
+	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, task->pid);
+	jump_label_unlock();
+
+	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
+	put_task_struct(task);
+	klp_switch_free(sw);
+}
+
 /* Probes work on what was patched before. */
 static void kprobe_hits_again(struct kunit *test)
 {
@@ -129,12 +191,21 @@ static struct kunit_case kprobe_cases[] = {
 	KUNIT_CASE(kprobe_in_cold),
 	KUNIT_CASE(kprobe_elsewhere),
 	KUNIT_CASE(kprobe_refused_while_patched),
+	KUNIT_CASE_SLOW(kprobe_in_window),
+	KUNIT_CASE_SLOW(kprobe_registrar_in_window),
 	KUNIT_CASE(kprobe_hits_again),
 	{}
 };
 
+/* What a probe made of the text is put back some time after it is gone. */
+static void kprobe_exit(struct kunit *test)
+{
+	wait_for_kprobe_optimizer();
+}
+
 static struct kunit_suite kprobe_suite = {
 	.name = "livepatch_kprobe",
+	.exit = kprobe_exit,
 	.test_cases = kprobe_cases,
 };
 

@@ -3,10 +3,12 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/memory.h>
 #include <asm/livepatch.h>
 #include "../core.h"
 #include "../idle.h"
 #include "../switch.h"
+#include "../sysfs.h"
 #include "../target.h"
 #include "helpers.h"
 
@@ -225,6 +227,58 @@ static void patch_module_busy(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+/* Swap the last byte of the site of lpt_one, as somebody who pokes text may. */
+static void swap_text(void)
+{
+	u8 *last = (u8 *)klp_target_find(lpt_one)->site.addr + KLP_SITE_SIZE - 1;
+	u8 byte = *last ^ 0xff;
+
+	mutex_lock(&text_mutex);
+	text_poke(last, &byte, sizeof(byte));
+	text_poke_sync();
+	mutex_unlock(&text_mutex);
+}
+
+static int swap_text_before(struct klp_object *obj)
+{
+	swap_text();
+	return 0;
+}
+
+static void swap_text_after(struct klp_object *obj)
+{
+	swap_text();
+}
+
+/* Somebody else changes the text between the guards and the switch. */
+static void patch_text_changed(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	lpt_replace(p, "lpt_two", lpt_two_new);
+	lpt_replace(p, "lpt_one", lpt_one_new);
+
+	/* Its post_unpatch callback puts the text back. */
+	p->objs[0].callbacks.pre_patch = swap_text_before;
+	p->objs[0].callbacks.post_unpatch = swap_text_after;
+	expect_fails(test, p, -EADDRINUSE);
+
+	p->objs[0].callbacks = (struct klp_callbacks){};
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+
+	/* A failure to disable is followed by the post_patch callback. */
+	p->objs[0].callbacks.pre_unpatch = swap_text_after;
+	p->objs[0].callbacks.post_patch = swap_text_after;
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EADDRINUSE);
+	KUNIT_EXPECT_TRUE(test, p->patch.enabled);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	KUNIT_EXPECT_EQ(test, lpt_two(3), 302);
+
+	p->objs[0].callbacks = (struct klp_callbacks){};
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
 /* Failures that cannot be brought about from outside. */
 
 static unsigned int fail_countdown;
@@ -261,6 +315,22 @@ static int edits_map_fails(struct klp_edit *edits, unsigned int nr)
 }
 
 static int target_get_fails(struct klp_func *func)
+{
+	return -ENOMEM;
+}
+
+static int sysfs_add_patch_fails(struct klp_patch *patch)
+{
+	return -ENOMEM;
+}
+
+static int sysfs_add_object_fails(struct klp_patch *patch,
+				  struct klp_object *obj)
+{
+	return -ENOMEM;
+}
+
+static int sysfs_add_func_fails(struct klp_object *obj, struct klp_func *func)
 {
 	return -ENOMEM;
 }
@@ -342,6 +412,21 @@ static void patch_failures(struct kunit *test)
 	expect_survives(test, false);
 	kunit_deactivate_static_stub(test, klp_target_get);
 
+	kunit_activate_static_stub(test, klp_sysfs_add_patch,
+				   sysfs_add_patch_fails);
+	expect_survives(test, false);
+	kunit_deactivate_static_stub(test, klp_sysfs_add_patch);
+
+	kunit_activate_static_stub(test, klp_sysfs_add_object,
+				   sysfs_add_object_fails);
+	expect_survives(test, false);
+	kunit_deactivate_static_stub(test, klp_sysfs_add_object);
+
+	kunit_activate_static_stub(test, klp_sysfs_add_func,
+				   sysfs_add_func_fails);
+	expect_survives(test, false);
+	kunit_deactivate_static_stub(test, klp_sysfs_add_func);
+
 	/* Two functions, each with its text, its claim, and its new text. */
 	KUNIT_EXPECT_GE(test, fail_ranges(test, false), 6);
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
@@ -363,6 +448,7 @@ static struct kunit_case patch_cases[] = {
 	KUNIT_CASE(patch_pre_patch_fails),
 	KUNIT_CASE(patch_busy),
 	KUNIT_CASE(patch_module_busy),
+	KUNIT_CASE(patch_text_changed),
 	KUNIT_CASE(patch_failures),
 	{}
 };

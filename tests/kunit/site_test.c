@@ -91,6 +91,24 @@ static void site_of_functions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, site.addr, (unsigned long)text);
 }
 
+static void site_encoding(struct kunit *test)
+{
+	struct klp_site site = { .orig = { 1, 2, 3, 4, 5 } };
+	u8 forward[] = { JMP32_INSN_OPCODE, 0x78, 0x56, 0x34, 0x12 };
+	u8 backward[] = { JMP32_INSN_OPCODE, 0xfb, 0xff, 0xff, 0xff };
+	struct klp_edit edits[] = {
+		{ .site = &site, .to = lpt_one + KLP_SITE_SIZE + 0x12345678 },
+		{ .site = &site, .to = lpt_one },
+		{ .site = &site, .from = lpt_one, .to = NULL },
+	};
+
+	site.addr = (unsigned long)lpt_one;
+	klp_edits_encode(edits, ARRAY_SIZE(edits));
+	KUNIT_EXPECT_MEMEQ(test, edits[0].text, forward, KLP_SITE_SIZE);
+	KUNIT_EXPECT_MEMEQ(test, edits[1].text, backward, KLP_SITE_SIZE);
+	KUNIT_EXPECT_MEMEQ(test, edits[2].text, site.orig, KLP_SITE_SIZE);
+}
+
 static void site_reach(struct kunit *test)
 {
 	struct klp_site site = { .addr = (unsigned long)lpt_one };
@@ -199,6 +217,14 @@ static void site_refused_static_call(struct kunit *test)
 	expect_refused(test, "lpt_static_call", -EADDRINUSE);
 }
 
+/* A kernel writes to lock prefixes when its second CPU comes. */
+static void site_refused_alternative(struct kunit *test)
+{
+	if (num_online_cpus() > 1 || num_possible_cpus() == 1)
+		kunit_skip(test, "needs one CPU, and another that is off");
+	expect_refused(test, "lpt_lock", -EADDRINUSE);
+}
+
 static void site_accepted_shapes(struct kunit *test)
 {
 	struct lpt_snapshot plain, endbr;
@@ -231,6 +257,7 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE(site_too_short),
 	KUNIT_CASE(site_not_code),
 	KUNIT_CASE(site_of_functions),
+	KUNIT_CASE(site_encoding),
 	KUNIT_CASE(site_reach),
 	KUNIT_CASE(site_refused_short),
 	KUNIT_CASE(site_refused_not_text),
@@ -241,6 +268,7 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE(site_refused_blacklist),
 	KUNIT_CASE(site_refused_jump_label),
 	KUNIT_CASE(site_refused_static_call),
+	KUNIT_CASE(site_refused_alternative),
 	KUNIT_CASE(site_accepted_shapes),
 	{}
 };

@@ -183,13 +183,85 @@ static void switch_busy(struct kunit *test)
 	lpt_expect_unchanged(test, &snap);
 }
 
+/* Do the steps of an edit one by one; after each, a call gets what it must. */
+static void expect_steps(struct kunit *test, struct klp_site *site, void *from,
+			 void *to, int old, int trapped, int new)
+{
+	const int results[] = {
+		[KLP_STEP_TRAP]	= trapped,
+		[KLP_STEP_TAIL]	= trapped,
+		[KLP_STEP_HEAD]	= new,
+		[KLP_STEP_DONE]	= new,
+	};
+	struct klp_edit edit = { .site = site, .from = from, .to = to };
+	enum klp_step step;
+
+	KUNIT_EXPECT_EQ(test, lpt_one(7), old);
+	klp_edits_encode(&edit, 1);
+	KUNIT_ASSERT_EQ(test, klp_edits_map(&edit, 1), 0);
+	mutex_lock(&text_mutex);
+	KUNIT_EXPECT_EQ(test, klp_edits_check(&edit, 1), 0);
+	for (step = KLP_STEP_TRAP; step <= KLP_STEP_DONE; step++) {
+		klp_edits_write(&edit, 1, step);
+		/* What the meeting of the CPUs does in the window. */
+		text_poke_sync();
+		KUNIT_EXPECT_EQ_MSG(test, lpt_one(7), results[step],
+				    "step %d", step);
+	}
+	mutex_unlock(&text_mutex);
+	klp_edits_unmap(&edit, 1);
+}
+
+/* What an NMI that calls the function gets while it is being switched. */
+static void switch_trap(struct kunit *test)
+{
+	struct lpt_snapshot snap;
+	struct klp_site site;
+
+	get_site(test, lpt_one, &site);
+	lpt_snapshot(&snap, lpt_one);
+	expect_steps(test, &site, NULL, lpt_one_new, 71, 72, 72);
+	expect_steps(test, &site, lpt_one_new, lpt_one_newer, 72, 73, 73);
+	expect_steps(test, &site, lpt_one_newer, NULL, 73, 73, 71);
+	lpt_expect_unchanged(test, &snap);
+}
+
+/* A stack that cannot be walked is in the way of everything. */
+static void switch_unreliable(struct kunit *test)
+{
+	struct edit edit = { lpt_one, NULL, lpt_one_new };
+	struct lpt_snapshot snap;
+	struct lpt_parked parked;
+	struct klp_switch *sw;
+	struct klp_site site;
+
+	get_site(test, lpt_one, &site);
+	lpt_snapshot(&snap, lpt_one);
+	sw = klp_switch_alloc("lpt_switch");
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, edit.from, edit.to), 0);
+
+	lpt_park_in(test, &parked, lpt_unreliable);
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	mutex_unlock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
+	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, parked.task->pid);
+	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].addr, 0);
+	lpt_expect_unchanged(test, &snap);
+	lpt_unpark(&parked);
+	klp_switch_free(sw);
+}
+
 static struct kunit_case switch_cases[] = {
 	KUNIT_CASE(switch_none),
 	KUNIT_CASE(switch_one),
 	KUNIT_CASE(switch_mixed),
 	KUNIT_CASE(switch_unreachable),
 	KUNIT_CASE(switch_text_changed),
-	KUNIT_CASE(switch_busy),
+	KUNIT_CASE_SLOW(switch_busy),
+	KUNIT_CASE(switch_trap),
+	KUNIT_CASE_SLOW(switch_unreliable),
 	{}
 };
 
