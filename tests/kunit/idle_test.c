@@ -53,43 +53,43 @@ static void ranges_grow(struct kunit *test)
 	klp_ranges_free(&ranges);
 }
 
-/* Is a task in a function? Return: how many blockers there are. */
-static int check_task(struct kunit *test, struct task_struct *task, void *func,
-		      struct klp_blocker *blocker)
+static struct klp_idle idle;
+
+static void add_text(struct kunit *test, void *func, struct klp_ranges *ranges)
+{
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)func, ranges), 0);
+	mutex_unlock(&klp_mutex);
+}
+
+/*
+ * Is a task in a function? Return: how many blockers there are, of which the
+ * first is in idle.blockers[0].
+ */
+static int check_task(struct kunit *test, struct task_struct *task, void *func)
 {
 	struct klp_ranges ranges = {};
-	struct klp_idle *idle;
-	int nr;
 
-	idle = kunit_kzalloc(test, sizeof(*idle), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, idle);
-	KUNIT_ASSERT_NOT_NULL(test, func);
-
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)func, &ranges), 0);
-	mutex_unlock(&klp_mutex);
+	add_text(test, func, &ranges);
 	klp_ranges_sort(&ranges);
-
-	klp_idle_init(idle, &ranges);
-	klp_idle_check_task(idle, task);
-	nr = atomic_read(&idle->nr_blockers);
-	*blocker = idle->blockers[0];
+	klp_idle_init(&idle, &ranges);
+	klp_idle_check_task(&idle, task);
 	klp_ranges_free(&ranges);
-	return nr;
+	return atomic_read(&idle.nr_blockers);
 }
 
 static void expect_blocker(struct kunit *test, struct task_struct *task,
 			   void *func, const char *symbol)
 {
-	struct klp_blocker blocker;
+	const struct klp_blocker *blocker = &idle.blockers[0];
 	char name[KSYM_NAME_LEN] = "";
 
-	KUNIT_EXPECT_EQ(test, check_task(test, task, func, &blocker), 1);
-	KUNIT_EXPECT_STREQ(test, blocker.comm, "lpt_parked");
-	KUNIT_EXPECT_EQ(test, blocker.pid, task->pid);
-	lookup_symbol_name(blocker.addr, name);
+	KUNIT_EXPECT_EQ(test, check_task(test, task, func), 1);
+	KUNIT_EXPECT_STREQ(test, blocker->comm, "lpt_parked");
+	KUNIT_EXPECT_EQ(test, blocker->pid, task->pid);
+	lookup_symbol_name(blocker->addr, name);
 	KUNIT_EXPECT_STREQ(test, name, symbol);
-	KUNIT_EXPECT_GT(test, blocker.nr_frames, 3);
+	KUNIT_EXPECT_GT(test, blocker->nr_frames, 3);
 }
 
 static void idle_inside(struct kunit *test)
@@ -104,14 +104,11 @@ static void idle_inside(struct kunit *test)
 
 static void idle_outside(struct kunit *test)
 {
-	struct klp_blocker blocker;
 	struct lpt_parked parked;
 
 	lpt_park_in(test, &parked, lpt_sleeper);
-	KUNIT_EXPECT_EQ(test, check_task(test, parked.task, lpt_one, &blocker),
-			0);
-	KUNIT_EXPECT_EQ(test, check_task(test, parked.task, lpt_sleeper_new,
-					 &blocker), 0);
+	KUNIT_EXPECT_EQ(test, check_task(test, parked.task, lpt_one), 0);
+	KUNIT_EXPECT_EQ(test, check_task(test, parked.task, lpt_sleeper_new), 0);
 	lpt_unpark(&parked);
 }
 
@@ -145,7 +142,6 @@ static int lpt_spin(void *data)
 /* A task that runs on another CPU has no stack that could be walked. */
 static void idle_unreliable(struct kunit *test)
 {
-	struct klp_blocker blocker;
 	struct task_struct *task;
 	bool running = false;
 	int nr;
@@ -163,13 +159,13 @@ static void idle_unreliable(struct kunit *test)
 	do {
 		while (!READ_ONCE(running) || !READ_ONCE(task->on_cpu))
 			cond_resched();
-		nr = check_task(test, task, lpt_one, &blocker);
+		nr = check_task(test, task, lpt_one);
 	} while (!nr);
 	migrate_enable();
 
 	KUNIT_EXPECT_EQ(test, nr, 1);
-	KUNIT_EXPECT_EQ(test, blocker.pid, task->pid);
-	KUNIT_EXPECT_EQ(test, blocker.addr, 0);
+	KUNIT_EXPECT_EQ(test, idle.blockers[0].pid, task->pid);
+	KUNIT_EXPECT_EQ(test, idle.blockers[0].addr, 0);
 	kthread_stop(task);
 }
 
@@ -208,8 +204,7 @@ static int count_blockers(struct kunit *test, void *func)
 	if (!sw)
 		return 0;
 
-	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy, (unsigned long)func,
-					     64), 0);
+	add_text(test, func, &sw->busy);
 	mutex_lock(&klp_mutex);
 	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
 	mutex_unlock(&klp_mutex);

@@ -97,7 +97,8 @@ static void site_encoding(struct kunit *test)
 	u8 forward[] = { JMP32_INSN_OPCODE, 0x78, 0x56, 0x34, 0x12 };
 	u8 backward[] = { JMP32_INSN_OPCODE, 0xfb, 0xff, 0xff, 0xff };
 	struct klp_edit edits[] = {
-		{ .site = &site, .to = lpt_one + KLP_SITE_SIZE + 0x12345678 },
+		{ .site = &site, .to = (void *)lpt_one + KLP_SITE_SIZE +
+				       0x12345678 },
 		{ .site = &site, .to = lpt_one },
 		{ .site = &site, .from = lpt_one, .to = NULL },
 	};
