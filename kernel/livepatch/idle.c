@@ -56,13 +56,10 @@ int klp_ranges_add(struct klp_ranges *ranges, unsigned long start,
 
 	if (ranges->nr == ranges->max) {
 		max = ranges->max ? 2 * ranges->max : 16;
-		range = kvmalloc_array(max, sizeof(*range), GFP_KERNEL);
+		range = kvrealloc(ranges->range,
+				  array_size(max, sizeof(*range)), GFP_KERNEL);
 		if (!range)
 			return -ENOMEM;
-		if (ranges->nr)
-			memcpy(range, ranges->range,
-			       ranges->nr * sizeof(*range));
-		kvfree(ranges->range);
 		ranges->range = range;
 		ranges->max = max;
 	}

@@ -108,13 +108,10 @@ int klp_switch_add(struct klp_switch *sw, const struct klp_site *site,
 
 	if (sw->nr_edits == sw->max_edits) {
 		max = sw->max_edits ? 2 * sw->max_edits : 16;
-		edits = kvmalloc_array(max, sizeof(*edits), GFP_KERNEL);
+		edits = kvrealloc(sw->edits, array_size(max, sizeof(*edits)),
+				  GFP_KERNEL);
 		if (!edits)
 			return -ENOMEM;
-		if (sw->nr_edits)
-			memcpy(edits, sw->edits,
-			       sw->nr_edits * sizeof(*edits));
-		kvfree(sw->edits);
 		sw->edits = edits;
 		sw->max_edits = max;
 	}

@@ -127,12 +127,10 @@ static int klp_pairs_add(struct klp_pairs *pairs, unsigned long key,
 
 	if (pairs->nr == pairs->max) {
 		max = pairs->max ? 2 * pairs->max : 64;
-		pair = kvmalloc_array(max, sizeof(*pair), GFP_KERNEL);
+		pair = kvrealloc(pairs->pair, array_size(max, sizeof(*pair)),
+				 GFP_KERNEL);
 		if (!pair)
 			return -ENOMEM;
-		if (pairs->nr)
-			memcpy(pair, pairs->pair, pairs->nr * sizeof(*pair));
-		kvfree(pairs->pair);
 		pairs->pair = pair;
 		pairs->max = max;
 	}
