@@ -105,7 +105,7 @@ kunit: $(this)/.built
 	@scripts/kunit $(tree) $(this) $(CPUS) $(ACCEL)
 
 rounds: $(this)/.built $(this)/samples/.built
-	@$(vm) --timeout 900 $(this) tests/vm/rounds 200
+	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/rounds 200
 
 modules: $(this)/.built $(this)/samples/.built
 	@$(vm) --timeout 300 $(this) tests/vm/modules
