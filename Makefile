@@ -32,7 +32,6 @@ sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 	     tests/kunit/Makefile)
 configs	:= nonftrace ftrace debug
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
-kernels	:= $(foreach config,$(configs),$(call build,$(config))/.built)
 
 help:
 	@echo 'make demo        build, boot, patch and unpatch; a transcript to follow'

@@ -645,9 +645,10 @@ static bool klp_is_listed(const struct klp_patch *patch)
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  * Return: 0, or
- *	   -EINVAL if the patch is malformed or enabled already, its module is not marked as a
- *	   livepatch, a function is not found, found more than once or is not
- *	   kernel text, or the patch does not fit the states of the system,
+ *	   -EINVAL if the patch is malformed or enabled already, its module is
+ *	   not marked as a livepatch, a function is not found, found more than
+ *	   once or is not kernel text, or the patch does not fit the states of
+ *	   the system,
  *	   -EEXIST if an object or a function is in the patch twice,
  *	   -ENOENT if the size of a function is not known,
  *	   -ENXIO, -EPERM, -ENOSPC or -EADDRINUSE if a function cannot be

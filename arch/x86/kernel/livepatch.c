@@ -270,8 +270,8 @@ int klp_edits_check(const struct klp_edit *edits, unsigned int nr)
  * The steps are done in this order. Before each one, all CPUs must have gone
  * through sync_core() since the one before, and not in an NMI.
  *
- * Context: Every other CPU waits with interrupts off, or nobody runs the text.
- *	    NMIs are welcome. Takes no lock, calls nothing that can be patched.
+ * Context: Every other CPU waits with interrupts off. NMIs are welcome. Takes
+ *	    no lock, calls nothing that can be patched.
  */
 void __kprobes klp_edits_write(struct klp_edit *edits, unsigned int nr,
 			       enum klp_step step)
