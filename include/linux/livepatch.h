@@ -12,6 +12,7 @@
 
 #include <linux/completion.h>
 #include <linux/elf.h>
+#include <linux/ftrace.h>	/* nothing of it, but patch modules may rely on it */
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/livepatch_sched.h>

@@ -130,6 +130,29 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
 	return klp_symbol_text((unsigned long)register_kprobe, busy);
 }
 
+/**
+ * klp_guard_quiet() - is nobody about to set a kprobe in a module that comes?
+ * @mod:	the module, which is being loaded
+ *
+ * register_kprobe() asks arch_within_kprobe_blacklist() and takes a reference to
+ * the module with preemption off, so as an RCU reader, and gives the reference
+ * back when the probe is armed. So when a grace period has passed, whoever asked
+ * before the claims became active is known by his reference. The loader has one
+ * too, and nobody else can get one before the module's init function runs.
+ *
+ * Context: Process context, may sleep. What must not be probed is claimed.
+ * Return: true if it is so; false also if references are not counted.
+ */
+bool klp_guard_quiet(struct module *mod)
+{
+	synchronize_rcu();
+#ifdef CONFIG_MODULE_UNLOAD
+	return module_refcount(mod) == 1;
+#else
+	return false;
+#endif
+}
+
 static bool klp_in_blacklist(unsigned long addr)
 {
 	bool blacklisted;
@@ -149,6 +172,11 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 int klp_guard_add_registrars(struct klp_ranges *busy)
 {
 	return 0;
+}
+
+bool klp_guard_quiet(struct module *mod)
+{
+	return true;
 }
 
 /* Without kprobes there is no list; klp_own_path has what matters of it. */

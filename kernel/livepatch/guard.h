@@ -6,6 +6,8 @@
 #include <asm/livepatch.h>
 #include "idle.h"
 
+struct module;
+
 /**
  * struct klp_claim - text that must not be probed
  * @node:	entry in the list of claims
@@ -27,5 +29,6 @@ int __must_check klp_guard_site(const char *name, void *func,
 				struct klp_site *site, struct klp_claim *claim);
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
 int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
+bool klp_guard_quiet(struct module *mod);
 
 #endif /* _LIVEPATCH_GUARD_H */

@@ -16,7 +16,7 @@
  * guards refuse, and starts afresh when the CPU comes back.
  *
  * A stack that cannot be walked reliably counts as a blocker, whatever is on
- * it.
+ * it. Only a switch that is forced looks closer, see klp_idle_scan().
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -28,6 +28,7 @@
 #include <linux/percpu.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
@@ -176,12 +177,15 @@ void klp_ranges_free(struct klp_ranges *ranges)
  * klp_idle_init() - begin a check
  * @idle:	the check
  * @ranges:	the text, sorted; must stay until the check is over
+ * @scan:	scan stacks that cannot be walked
  *
  * Context: Any.
  */
-void klp_idle_init(struct klp_idle *idle, const struct klp_ranges *ranges)
+void klp_idle_init(struct klp_idle *idle, const struct klp_ranges *ranges,
+		   bool scan)
 {
 	idle->ranges = ranges;
+	idle->scan = scan;
 	atomic_set(&idle->nr_blockers, 0);
 }
 
@@ -205,6 +209,29 @@ static bool __kprobes klp_walk_frame(void *cookie, unsigned long addr)
 	return true;
 }
 
+/*
+ * Look for the text in a stack word by word. A task that does not run goes on
+ * where its stack says, and each address that it will go on at is in an aligned
+ * word there. So nothing is missed, but a word that is no such address, or not
+ * any more, can be found as well.
+ * Return: the address that was found, or 0.
+ */
+static unsigned long __kprobes klp_idle_scan(const struct klp_idle *idle,
+					     struct task_struct *task)
+{
+	const unsigned long *word = task_stack_page(task);
+	const unsigned long *end = (void *)word + THREAD_SIZE;
+	unsigned long addr;
+
+	for (; word < end; word++) {
+		addr = READ_ONCE_NOCHECK(*word);
+		if (klp_ranges_hit(idle->ranges, addr))
+			return addr;
+	}
+
+	return 0;
+}
+
 /**
  * klp_idle_check_task() - is one task in the text?
  * @idle:	the check, to which the task is added if it is in the way
@@ -221,6 +248,10 @@ void __kprobes klp_idle_check_task(struct klp_idle *idle,
 	int ret;
 
 	ret = arch_stack_walk_reliable(klp_walk_frame, &walk, task);
+	if (ret && idle->scan) {
+		walk.addr = klp_idle_scan(idle, task);
+		ret = 0;
+	}
 	if (!ret && !walk.addr)
 		return;
 

@@ -58,16 +58,19 @@ struct klp_blocker {
 /**
  * struct klp_idle - one check whether text is idle
  * @ranges:	the text
+ * @scan:	scan stacks that cannot be walked
  * @nr_blockers: how many tasks are in the way; can exceed KLP_MAX_BLOCKERS
  * @blockers:	the first of them
  */
 struct klp_idle {
 	const struct klp_ranges *ranges;
+	bool scan;
 	atomic_t nr_blockers;
 	struct klp_blocker blockers[KLP_MAX_BLOCKERS];
 };
 
-void klp_idle_init(struct klp_idle *idle, const struct klp_ranges *ranges);
+void klp_idle_init(struct klp_idle *idle, const struct klp_ranges *ranges,
+		   bool scan);
 void klp_idle_check_self(struct klp_idle *idle);
 bool klp_idle_check_others(struct klp_idle *idle);
 void klp_idle_check_task(struct klp_idle *idle, struct task_struct *task);

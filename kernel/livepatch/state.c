@@ -6,8 +6,9 @@
 #include <linux/export.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
-#include "core.h"
+#include "patch.h"
 #include "state.h"
+#include "transition.h"
 
 #define klp_for_each_state(patch, state) \
 	for (state = (patch)->states; state && state->id; state++)

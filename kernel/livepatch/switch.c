@@ -27,6 +27,7 @@
 #include <linux/livepatch.h>
 #include <linux/memory.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
 #include <linux/sort.h>
 #include <linux/stop_machine.h>
 #include <linux/sync_core.h>
@@ -35,30 +36,31 @@
 #include "switch.h"
 
 /*
- * How often a switch is tried, and how long it waits before each new attempt:
- * from 1 ms, doubled each time up to 100 ms. Who passes through a function is
- * gone after the first few; who is still there after 1.4 seconds sleeps in it.
+ * How long a switch waits before each new attempt: from 1 ms, doubled each time
+ * up to 100 ms.
  */
-#define KLP_ATTEMPTS		20
 #define KLP_MIN_DELAY_MS	1
 #define KLP_MAX_DELAY_MS	100
 
 /**
  * klp_switch_alloc() - begin a set of edits
  * @name:	name of the patch, for the log
+ * @mode:	what has to be idle
  *
  * Context: Process context, may sleep.
  * Return: the empty set, or NULL if there is no memory.
  */
-struct klp_switch *klp_switch_alloc(const char *name)
+struct klp_switch *klp_switch_alloc(const char *name, enum klp_switch_mode mode)
 {
 	struct klp_switch *sw;
 
-	KUNIT_STATIC_STUB_REDIRECT(klp_switch_alloc, name);
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_alloc, name, mode);
 
 	sw = kzalloc(sizeof(*sw), GFP_KERNEL);
-	if (sw)
+	if (sw) {
 		sw->name = name;
+		sw->mode = mode;
+	}
 
 	return sw;
 }
@@ -199,40 +201,63 @@ static int __kprobes klp_window(void *data)
 	return 0;
 }
 
+static int klp_switch_stopped(struct klp_switch *sw)
+{
+	struct klp_window window = { .sw = sw };
+	int ret;
+
+	ret = stop_machine_cpuslocked(klp_window, &window, cpu_online_mask);
+
+	return ret ?: window.clear ? 0 : -EBUSY;
+}
+
+static void klp_serialise(void *unused)
+{
+	sync_core();
+}
+
+/*
+ * The text is not run by anybody, so the edits need no trap, and nobody has to
+ * be stopped for them. But there is no knowing what a CPU has decoded ahead.
+ */
+static int klp_switch_still(struct klp_switch *sw)
+{
+	preempt_disable();
+	sw->probe = klp_guard_find_probe(&sw->unprobed);
+	preempt_enable();
+	if (sw->probe)
+		return -EBUSY;
+
+	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_TAIL);
+	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_HEAD);
+	on_each_cpu(klp_serialise, NULL, true);
+	return 0;
+}
+
 /*
  * One attempt. Return: 0, -EBUSY if a task or a probe is in the way, or the
  * error of klp_edits_check() or stop_machine().
  */
 static int klp_switch_attempt(struct klp_switch *sw)
 {
-	struct klp_window window = { .sw = sw };
 	int ret;
 
-	klp_idle_init(&sw->idle, &sw->busy);
+	klp_idle_init(&sw->idle, &sw->busy, sw->mode == KLP_SWITCH_FORCED);
 
 	cpus_read_lock();
 	mutex_lock(&text_mutex);
 
 	ret = klp_edits_check(sw->edits, sw->nr_edits);
-	if (!ret)
-		ret = stop_machine_cpuslocked(klp_window, &window,
-					      cpu_online_mask);
-	if (!ret && !window.clear)
-		ret = -EBUSY;
+	if (!ret && sw->mode == KLP_SWITCH_STILL)
+		ret = klp_switch_still(sw);
+	else if (!ret)
+		ret = klp_switch_stopped(sw);
 	if (!ret)
 		klp_edits_tell(sw->edits, sw->nr_edits);
 
 	mutex_unlock(&text_mutex);
 	cpus_read_unlock();
 	return ret;
-}
-
-static void klp_switch_report(const struct klp_switch *sw)
-{
-	if (sw->probe)
-		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
-			(void *)sw->probe);
-	klp_idle_report(&sw->idle, sw->name);
 }
 
 static int klp_switch_prepare(struct klp_switch *sw)
@@ -254,8 +279,7 @@ static int klp_switch_prepare(struct klp_switch *sw)
 /**
  * klp_switch_run() - make a set of edits
  * @sw:		the set
- *
- * Who is in the way is logged, at the end, if it fails for that.
+ * @attempts:	how often it is tried at the most
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, and must not
  *	    hold cpus_read_lock() or text_mutex.
@@ -263,27 +287,38 @@ static int klp_switch_prepare(struct klp_switch *sw)
  *	   -EADDRINUSE if somebody else changed the text, -ENOMEM, or -EFAULT
  *	   if a site cannot be mapped. After an error everything is as before.
  */
-int klp_switch_run(struct klp_switch *sw)
+int klp_switch_run(struct klp_switch *sw, unsigned int attempts)
 {
-	unsigned int attempt, delay = KLP_MIN_DELAY_MS;
+	unsigned int delay = KLP_MIN_DELAY_MS;
 	int ret;
 
 	ret = klp_switch_prepare(sw);
 	if (ret)
 		return ret;
 
-	for (attempt = 1; ; attempt++) {
+	for (;;) {
 		ret = klp_switch_attempt(sw);
-		if (ret != -EBUSY || attempt == KLP_ATTEMPTS)
+		if (ret != -EBUSY || !--attempts)
 			break;
 
 		msleep(delay);
 		delay = min(2 * delay, KLP_MAX_DELAY_MS);
 	}
 
-	if (ret == -EBUSY)
-		klp_switch_report(sw);
-
 	klp_edits_unmap(sw->edits, sw->nr_edits);
 	return ret;
+}
+
+/**
+ * klp_switch_report() - log who was in the way
+ * @sw:		the set, for which klp_switch_run() returned -EBUSY
+ *
+ * Context: Process context.
+ */
+void klp_switch_report(const struct klp_switch *sw)
+{
+	if (sw->probe)
+		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
+			(void *)sw->probe);
+	klp_idle_report(&sw->idle, sw->name);
 }

@@ -5,9 +5,31 @@
 #include <asm/livepatch.h>
 #include "idle.h"
 
+/*
+ * How often a switch is tried. Who passes through a function is gone after the
+ * first few attempts; who is still there after 1.4 seconds sleeps in it.
+ */
+#define KLP_ATTEMPTS		20
+#define KLP_FEW_ATTEMPTS	5
+
+/**
+ * enum klp_switch_mode - what has to be idle for a switch
+ * @KLP_SWITCH_IDLE:	all text that is added to it
+ * @KLP_SWITCH_FORCED:	only that, of which there is just what is written, and a
+ *			task whose stack cannot be walked does not count as there
+ *			unless something on its stack looks like it
+ * @KLP_SWITCH_STILL:	nothing, as nobody can be there
+ */
+enum klp_switch_mode {
+	KLP_SWITCH_IDLE,
+	KLP_SWITCH_FORCED,
+	KLP_SWITCH_STILL,
+};
+
 /**
  * struct klp_switch - a set of edits that are made together, or not at all
  * @name:	name of the patch, for the log
+ * @mode:	what has to be idle
  * @edits:	the edits
  * @nr_edits:	how many there are
  * @max_edits:	how many there is room for
@@ -18,6 +40,7 @@
  */
 struct klp_switch {
 	const char *name;
+	enum klp_switch_mode mode;
 	struct klp_edit *edits;
 	unsigned int nr_edits;
 	unsigned int max_edits;
@@ -27,11 +50,13 @@ struct klp_switch {
 	unsigned long probe;
 };
 
-struct klp_switch *klp_switch_alloc(const char *name);
+struct klp_switch *klp_switch_alloc(const char *name,
+				    enum klp_switch_mode mode);
 int __must_check klp_switch_add(struct klp_switch *sw,
 				const struct klp_site *site,
 				void *from, void *to);
-int __must_check klp_switch_run(struct klp_switch *sw);
+int __must_check klp_switch_run(struct klp_switch *sw, unsigned int attempts);
+void klp_switch_report(const struct klp_switch *sw);
 void klp_switch_free(struct klp_switch *sw);
 
 #endif /* _LIVEPATCH_SWITCH_H */

@@ -5,6 +5,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <kunit/static_stub.h>
 #include <linux/kallsyms.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
@@ -55,6 +56,8 @@ int klp_symbol_find(const char *objname, const char *name,
 		    unsigned long sympos, unsigned long *addr)
 {
 	struct klp_find find = { .name = name, .pos = sympos };
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_symbol_find, objname, name, sympos, addr);
 
 	if (objname)
 		module_kallsyms_on_each_symbol(objname, klp_find_name, &find);

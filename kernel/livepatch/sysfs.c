@@ -3,8 +3,10 @@
  * /sys/kernel/livepatch
  *
  *   <patch>/enabled			rw	1, or 0 while it is going
- *   <patch>/transition			r	is a switch of it under way?
+ *   <patch>/transition			r	is it being enabled or disabled?
+ *   <patch>/force			w	1 ends that though tasks are in the way
  *   <patch>/replace			r	does it replace all others?
+ *   <patch>/stack_order		r	1 for the oldest patch, and so on
  *   <patch>/<object>/patched		r	is the object patched?
  *   <patch>/<object>/<function,sympos>		one of its functions
  */
@@ -14,8 +16,9 @@
 #include <linux/kstrtox.h>
 #include <linux/livepatch.h>
 #include <linux/sysfs.h>
-#include "core.h"
+#include "patch.h"
 #include "sysfs.h"
+#include "transition.h"
 
 static struct kobject *klp_root;
 
@@ -36,11 +39,15 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return ret;
 
 	mutex_lock(&klp_mutex);
-	/* A patch that was disabled is gone, so there is nothing to enable. */
-	if (enabled || !patch->enabled)
+	if (patch->enabled == enabled)
 		ret = -EINVAL;
+	else if (patch == klp_transition_patch)
+		klp_transition_reverse();
+	else if (!enabled)
+		ret = klp_transition_disable(patch);
 	else
-		ret = klp_disable_patch(patch);
+		/* What was disabled is gone, so there is nothing to enable. */
+		ret = -EINVAL;
 	mutex_unlock(&klp_mutex);
 
 	return ret ?: count;
@@ -59,6 +66,46 @@ static ssize_t transition_show(struct kobject *kobj,
 			  to_klp_patch(kobj) == READ_ONCE(klp_transition_patch));
 }
 
+static ssize_t force_store(struct kobject *kobj, struct kobj_attribute *attr,
+			   const char *buf, size_t count)
+{
+	struct klp_patch *patch = to_klp_patch(kobj);
+	bool force;
+	int ret;
+
+	ret = kstrtobool(buf, &force);
+	if (ret)
+		return ret;
+	if (!force)
+		return count;
+
+	mutex_lock(&klp_mutex);
+	if (patch == klp_transition_patch)
+		ret = klp_transition_force();
+	else
+		ret = -EINVAL;
+	mutex_unlock(&klp_mutex);
+
+	return ret ?: count;
+}
+
+static ssize_t stack_order_show(struct kobject *kobj,
+				struct kobj_attribute *attr, char *buf)
+{
+	struct klp_patch *patch = to_klp_patch(kobj), *other;
+	unsigned int order = 0;
+
+	mutex_lock(&klp_mutex);
+	klp_for_each_patch(other) {
+		order++;
+		if (other == patch)
+			break;
+	}
+	mutex_unlock(&klp_mutex);
+
+	return sysfs_emit(buf, "%u\n", order);
+}
+
 static ssize_t replace_show(struct kobject *kobj, struct kobj_attribute *attr,
 			    char *buf)
 {
@@ -67,12 +114,16 @@ static ssize_t replace_show(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute enabled_attr = __ATTR_RW(enabled);
 static struct kobj_attribute transition_attr = __ATTR_RO(transition);
+static struct kobj_attribute force_attr = __ATTR_WO(force);
 static struct kobj_attribute replace_attr = __ATTR_RO(replace);
+static struct kobj_attribute stack_order_attr = __ATTR_RO(stack_order);
 
 static struct attribute *klp_patch_attrs[] = {
 	&enabled_attr.attr,
 	&transition_attr.attr,
+	&force_attr.attr,
 	&replace_attr.attr,
+	&stack_order_attr.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(klp_patch);

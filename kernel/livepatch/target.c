@@ -23,8 +23,8 @@
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
 #include <linux/slab.h>
-#include "core.h"
 #include "guard.h"
+#include "patch.h"
 #include "symbol.h"
 #include "switch.h"
 #include "target.h"
@@ -197,6 +197,17 @@ void klp_target_leave(struct klp_func *func)
 	func->transition = true;
 }
 
+/*
+ * Where nobody may go on when a site is written. Who goes on at its first byte,
+ * or behind its last, goes on where an instruction starts before and after. Both
+ * ends of a range count, so it ends at the last byte and not behind it.
+ */
+static int klp_site_add_inside(const struct klp_site *site,
+			       struct klp_ranges *busy)
+{
+	return klp_ranges_add(busy, site->addr + 1, KLP_SITE_SIZE - 2);
+}
+
 static int klp_add_func_text(struct klp_ranges *busy,
 			     const struct klp_func *func)
 {
@@ -204,6 +215,24 @@ static int klp_add_func_text(struct klp_ranges *busy,
 		return 0;
 
 	return klp_symbol_text((unsigned long)func->new_func, busy);
+}
+
+/* The text that must be idle for an edit, whatever it is that runs now or next. */
+static int klp_target_add_text(struct klp_target *target,
+			       const struct klp_func *now,
+			       const struct klp_func *next,
+			       struct klp_ranges *busy)
+{
+	int ret;
+
+	ret = klp_ranges_add_all(busy, &target->text);
+	if (ret)
+		return ret;
+	ret = klp_add_func_text(busy, now);
+	if (ret)
+		return ret;
+
+	return klp_add_func_text(busy, next);
 }
 
 static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
@@ -222,13 +251,10 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 	if (ret)
 		return ret;
 
-	ret = klp_ranges_add_all(&sw->busy, &target->text);
-	if (ret)
-		return ret;
-	ret = klp_add_func_text(&sw->busy, now);
-	if (ret)
-		return ret;
-	ret = klp_add_func_text(&sw->busy, next);
+	if (sw->mode == KLP_SWITCH_FORCED)
+		ret = klp_site_add_inside(&target->site, &sw->busy);
+	else
+		ret = klp_target_add_text(target, now, next, &sw->busy);
 	if (ret)
 		return ret;
 

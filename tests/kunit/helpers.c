@@ -3,10 +3,13 @@
 
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
+#include <linux/memory.h>
 #include <linux/sched/task.h>
 #include <linux/string.h>
-#include "../core.h"
+#include <asm/text-patching.h>
+#include "../patch.h"
 #include "../target.h"
+#include "../transition.h"
 #include "helpers.h"
 
 struct lpt_patch *lpt_patch(struct kunit *test, const char *name)
@@ -42,7 +45,7 @@ int lpt_disable(struct lpt_patch *p)
 	int ret;
 
 	mutex_lock(&klp_mutex);
-	ret = klp_disable_patch(&p->patch);
+	ret = klp_transition_disable(&p->patch);
 	mutex_unlock(&klp_mutex);
 
 	/* After this the patch is not referenced any more. */
@@ -72,6 +75,21 @@ void lpt_snapshot(struct lpt_snapshot *snap, void *func)
 {
 	snap->func = func;
 	memcpy(snap->text, func, LPT_TEXT);
+}
+
+/* Put the text of a function back, as when a module is loaded again. */
+void lpt_restore(const struct lpt_snapshot *snap)
+{
+	mutex_lock(&text_mutex);
+	text_poke(snap->func, snap->text, LPT_TEXT);
+	text_poke_sync();
+	mutex_unlock(&text_mutex);
+}
+
+void lpt_wait_transition(void)
+{
+	while (READ_ONCE(klp_transition_patch))
+		schedule_timeout_uninterruptible(1);
 }
 
 void lpt_expect_unchanged(struct kunit *test, const struct lpt_snapshot *snap)

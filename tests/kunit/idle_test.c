@@ -6,7 +6,7 @@
 #include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
-#include "../core.h"
+#include "../patch.h"
 #include "../idle.h"
 #include "../switch.h"
 #include "../symbol.h"
@@ -72,7 +72,7 @@ static int check_task(struct kunit *test, struct task_struct *task, void *func)
 
 	add_text(test, func, &ranges);
 	klp_ranges_sort(&ranges);
-	klp_idle_init(&idle, &ranges);
+	klp_idle_init(&idle, &ranges, false);
 	klp_idle_check_task(&idle, task);
 	klp_ranges_free(&ranges);
 	return atomic_read(&idle.nr_blockers);
@@ -197,7 +197,7 @@ static int exit_with_mark(struct lpt_park *park)
 /* How many blockers a switch meets that wants a function to be idle. */
 static int count_blockers(struct kunit *test, void *func)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_idle");
+	struct klp_switch *sw = klp_switch_alloc("lpt_idle", KLP_SWITCH_IDLE);
 	int nr;
 
 	KUNIT_EXPECT_NOT_NULL(test, sw);
@@ -206,7 +206,7 @@ static int count_blockers(struct kunit *test, void *func)
 
 	add_text(test, func, &sw->busy);
 	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw, KLP_ATTEMPTS), -EBUSY);
 	mutex_unlock(&klp_mutex);
 	nr = atomic_read(&sw->idle.nr_blockers);
 	klp_switch_free(sw);

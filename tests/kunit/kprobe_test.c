@@ -8,7 +8,7 @@
 #include <linux/kthread.h>
 #include <linux/sched/task.h>
 #include <asm/livepatch.h>
-#include "../core.h"
+#include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"
 
@@ -118,7 +118,7 @@ static int run_switch(struct klp_switch *sw)
 	int ret;
 
 	mutex_lock(&klp_mutex);
-	ret = klp_switch_run(sw);
+	ret = klp_switch_run(sw, KLP_ATTEMPTS);
 	mutex_unlock(&klp_mutex);
 	return ret;
 }
@@ -127,7 +127,7 @@ static int run_switch(struct klp_switch *sw)
 static void kprobe_in_window(struct kunit *test)
 {
 	struct kprobe kp = { .addr = (void *)lpt_one, .pre_handler = count_hit };
-	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe");
+	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe", KLP_SWITCH_IDLE);
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->unprobed,
@@ -148,7 +148,7 @@ static int register_fn(void *data)
 /* Who is about to set a probe is in the way, whatever he wants to probe. */
 static void kprobe_registrar_in_window(struct kunit *test)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe");
+	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe", KLP_SWITCH_IDLE);
 	struct task_struct *task;
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);

@@ -5,7 +5,7 @@
 #include <kunit/test.h>
 #include <linux/memory.h>
 #include <asm/livepatch.h>
-#include "../core.h"
+#include "../patch.h"
 #include "../idle.h"
 #include "../switch.h"
 #include "../sysfs.h"
@@ -298,7 +298,8 @@ static int ranges_add_fails(struct klp_ranges *ranges, unsigned long start,
 	return ret;
 }
 
-static struct klp_switch *switch_alloc_fails(const char *name)
+static struct klp_switch *switch_alloc_fails(const char *name,
+					     enum klp_switch_mode mode)
 {
 	return NULL;
 }

@@ -8,7 +8,7 @@
 #include <linux/kthread.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
-#include "../core.h"
+#include "../patch.h"
 #include "helpers.h"
 
 /* What callers may see. It counts up; the two low bits tell which phase it is. */

@@ -7,7 +7,7 @@
 #include <linux/kprobes.h>
 #include <asm/livepatch.h>
 #include <asm/sections.h>
-#include "../core.h"
+#include "../patch.h"
 #include "../guard.h"
 #include "helpers.h"
 

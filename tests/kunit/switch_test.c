@@ -4,7 +4,7 @@
 #include <kunit/test.h>
 #include <linux/memory.h>
 #include <asm/text-patching.h>
-#include "../core.h"
+#include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"
 
@@ -23,7 +23,7 @@ static void get_site(struct kunit *test, void *func, struct klp_site *site)
 static int run(struct kunit *test, struct klp_site *sites, struct edit *edits,
 	       unsigned int nr)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_switch");
+	struct klp_switch *sw = klp_switch_alloc("lpt_switch", KLP_SWITCH_IDLE);
 	unsigned int i;
 	int ret = 0;
 
@@ -32,7 +32,7 @@ static int run(struct kunit *test, struct klp_site *sites, struct edit *edits,
 		ret = klp_switch_add(sw, &sites[i], edits[i].from, edits[i].to);
 	if (!ret) {
 		mutex_lock(&klp_mutex);
-		ret = klp_switch_run(sw);
+		ret = klp_switch_run(sw, KLP_ATTEMPTS);
 		mutex_unlock(&klp_mutex);
 	}
 	klp_switch_free(sw);
@@ -139,7 +139,7 @@ static void switch_text_changed(struct kunit *test)
 static void run_blocked(struct kunit *test, struct klp_site *site,
 			struct edit *edit, struct task_struct *task)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_switch");
+	struct klp_switch *sw = klp_switch_alloc("lpt_switch", KLP_SWITCH_IDLE);
 
 	KUNIT_EXPECT_NOT_NULL(test, sw);
 	if (!sw)
@@ -149,7 +149,7 @@ static void run_blocked(struct kunit *test, struct klp_site *site,
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
 					     (unsigned long)lpt_sleeper, 64), 0);
 	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw, KLP_ATTEMPTS), -EBUSY);
 	mutex_unlock(&klp_mutex);
 	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
 	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, task->pid);
@@ -237,13 +237,13 @@ static void switch_unreliable(struct kunit *test)
 
 	get_site(test, lpt_one, &site);
 	lpt_snapshot(&snap, lpt_one);
-	sw = klp_switch_alloc("lpt_switch");
+	sw = klp_switch_alloc("lpt_switch", KLP_SWITCH_IDLE);
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, edit.from, edit.to), 0);
 
 	lpt_park_in(test, &parked, lpt_unreliable);
 	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, klp_switch_run(sw, KLP_ATTEMPTS), -EBUSY);
 	mutex_unlock(&klp_mutex);
 	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
 	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, parked.task->pid);

@@ -3,7 +3,7 @@
 
 #include <kunit/test.h>
 #include <linux/kallsyms.h>
-#include "../core.h"
+#include "../patch.h"
 #include "../idle.h"
 #include "../symbol.h"
 #include "functions.h"

@@ -5,6 +5,7 @@
 #ifndef _ASM_X86_LIVEPATCH_H
 #define _ASM_X86_LIVEPATCH_H
 
+#include <linux/elf.h>
 #include <linux/types.h>
 #include <asm/text-patching.h>
 
@@ -49,6 +50,30 @@ enum klp_step {
 	KLP_STEP_HEAD,
 	KLP_STEP_DONE,
 };
+
+/**
+ * klp_rela_size() - how much does a relocation write?
+ * @type:	its type
+ *
+ * Context: Any.
+ * Return: the number of bytes, or 0 if a livepatch relocation must not be of
+ *	   this type.
+ */
+static inline unsigned int klp_rela_size(unsigned long type)
+{
+	switch (type) {
+	case R_X86_64_64:
+	case R_X86_64_PC64:
+		return 8;
+	case R_X86_64_32:
+	case R_X86_64_32S:
+	case R_X86_64_PC32:
+	case R_X86_64_PLT32:
+		return 4;
+	default:
+		return 0;
+	}
+}
 
 const char *klp_site_init(struct klp_site *site, void *func,
 			  unsigned long size);

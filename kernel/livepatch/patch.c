@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a patch consists of: it is checked and shown when it is accepted, taken
+ * apart when it is given back, and knows which of its objects are loaded.
+ *
+ * A patch module is referenced from the time that the patch is accepted until
+ * it has been disabled and its last trace in sysfs is gone. A switch that takes
+ * a patch out proves that no task is in any text of its module, and nobody can
+ * get there any more, so that it may be unloaded then. A switch that was forced
+ * proves no such thing, so the module stays for good.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/kallsyms.h>
+#include <linux/livepatch.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+#include "patch.h"
+#include "reloc.h"
+#include "symbol.h"
+#include "sysfs.h"
+#include "target.h"
+
+/* See patch.h. */
+DEFINE_MUTEX(klp_mutex);
+LIST_HEAD(klp_patches);
+
+/**
+ * klp_object_name() - what an object is called
+ * @obj:	the object
+ *
+ * Context: Any.
+ * Return: the name of the module, or "vmlinux".
+ */
+const char *klp_object_name(const struct klp_object *obj)
+{
+	return obj->name ?: "vmlinux";
+}
+
+/**
+ * klp_object_loaded() - is an object there, so that it can be patched?
+ * @obj:	the object
+ *
+ * Context: Caller holds klp_mutex.
+ * Return: true if it is.
+ */
+bool klp_object_loaded(const struct klp_object *obj)
+{
+	return !obj->name || obj->mod;
+}
+
+/* Freeing */
+
+static void klp_free_objects(struct klp_patch *patch)
+{
+	struct klp_object *obj, *tmp_obj;
+	struct klp_func *func, *tmp_func;
+
+	klp_for_each_object_safe(patch, obj, tmp_obj) {
+		klp_for_each_func_safe(obj, func, tmp_func) {
+			klp_target_put(func);
+			list_del(&func->node);
+			kobject_put(&func->kobj);
+		}
+		list_del(&obj->node);
+		kobject_put(&obj->kobj);
+	}
+}
+
+/**
+ * klp_patch_free_start() - give a patch back, the part that needs klp_mutex
+ * @patch:	the patch, which is not enabled
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_patch_free_start(struct klp_patch *patch)
+{
+	list_del_init(&patch->list);
+	klp_free_objects(patch);
+}
+
+/**
+ * klp_patch_free_finish() - give a patch back, the part that must not hold it
+ * @patch:	the patch, which may be gone afterwards
+ *
+ * The last users of the kobject can be readers and writers of sysfs files, who
+ * take klp_mutex.
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_patch_free_finish(struct klp_patch *patch)
+{
+	kobject_put(&patch->kobj);
+	wait_for_completion(&patch->finish);
+	/* Where tasks may still be in its text, the module must stay. */
+	if (!patch->forced)
+		module_put(patch->mod);
+}
+
+static void klp_patch_free_work(struct work_struct *work)
+{
+	klp_patch_free_finish(container_of(work, struct klp_patch, free_work));
+}
+
+/**
+ * klp_patch_free_async() - give a patch back, also from its own sysfs file
+ * @patch:	the patch, which is not enabled
+ *
+ * Who uses the patch's sysfs files is waited for elsewhere.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_patch_free_async(struct klp_patch *patch)
+{
+	klp_patch_free_start(patch);
+	schedule_work(&patch->free_work);
+}
+
+static bool klp_same_symbol(const struct klp_func *a, const struct klp_func *b)
+{
+	/* Position 0 means that there is one, and that is the first. */
+	return !strcmp(a->old_name, b->old_name) &&
+	       (a->old_sympos ?: 1) == (b->old_sympos ?: 1);
+}
+
+static int klp_init_func(struct klp_object *obj, struct klp_func *func)
+{
+	struct klp_func *other;
+
+	if (!func->old_name || !*func->old_name) {
+		pr_err("a function of object '%s' has no name\n",
+		       klp_object_name(obj));
+		return -EINVAL;
+	}
+
+	if (!func->new_func) {
+		pr_err("function '%s' of object '%s' has no replacement\n",
+		       func->old_name, klp_object_name(obj));
+		return -EINVAL;
+	}
+
+	if (strlen(func->old_name) >= KSYM_NAME_LEN) {
+		pr_err("a function name of object '%s' is too long\n",
+		       klp_object_name(obj));
+		return -EINVAL;
+	}
+
+	klp_for_each_func(obj, other) {
+		if (other == func)
+			break;
+		if (klp_same_symbol(other, func)) {
+			pr_err("function '%s,%lu' of object '%s' is there twice\n",
+			       func->old_name, func->old_sympos ?: 1,
+			       klp_object_name(obj));
+			return -EEXIST;
+		}
+	}
+
+	return klp_sysfs_add_func(obj, func);
+}
+
+static int klp_func_size(const char *what, const struct klp_func *func,
+			 void *addr, unsigned long *size)
+{
+	if (kallsyms_lookup_size_offset((unsigned long)addr, size, NULL))
+		return 0;
+
+	pr_err("kallsyms size lookup failed for '%s'%s\n", func->old_name, what);
+	return -ENOENT;
+}
+
+static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
+{
+	unsigned long addr;
+	int ret;
+
+	ret = klp_symbol_find(obj->name, func->old_name, func->old_sympos,
+			      &addr);
+	if (ret)
+		return ret;
+	func->old_func = (void *)addr;
+
+	ret = klp_func_size("", func, func->old_func, &func->old_size);
+	if (ret)
+		return ret;
+	ret = klp_func_size(" replacement", func, func->new_func,
+			    &func->new_size);
+	if (ret)
+		return ret;
+
+	return klp_target_get(func);
+}
+
+static void klp_put_targets(struct klp_object *obj)
+{
+	struct klp_func *func;
+
+	klp_for_each_func(obj, func) {
+		klp_target_put(func);
+		func->old_func = NULL;
+	}
+}
+
+/**
+ * klp_object_init_loaded() - do what can only be done while an object is there
+ * @patch:	the patch
+ * @obj:	one of its objects, which is loaded
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0, or an error of klp_reloc_apply(), klp_symbol_find() or
+ *	   klp_target_get(), or -ENOENT if the size of a function is not known.
+ *	   After an error the object does not count as loaded.
+ */
+int klp_object_init_loaded(struct klp_patch *patch, struct klp_object *obj)
+{
+	struct klp_func *func;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	ret = klp_reloc_apply(patch, obj);
+	if (ret)
+		goto err;
+
+	klp_for_each_func(obj, func) {
+		ret = klp_init_func_loaded(obj, func);
+		if (ret)
+			goto err_put;
+	}
+
+	return 0;
+err_put:
+	klp_put_targets(obj);
+	klp_reloc_clear(patch, obj);
+err:
+	obj->mod = NULL;
+	return ret;
+}
+
+/**
+ * klp_object_free_loaded() - undo klp_object_init_loaded(), the object goes
+ * @patch:	the patch
+ * @obj:	one of its objects, a module that is not patched
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_object_free_loaded(struct klp_patch *patch, struct klp_object *obj)
+{
+	lockdep_assert_held(&klp_mutex);
+
+	klp_put_targets(obj);
+	klp_reloc_clear(patch, obj);
+	obj->mod = NULL;
+	obj->patched = false;
+}
+
+/*
+ * No reference is taken to the module: it may go at any time, which
+ * klp_module_going() hears of. From then on, or before klp_module_coming(), it
+ * does not count as loaded.
+ */
+static void klp_find_module(struct klp_object *obj)
+{
+	struct module *mod;
+
+	if (!obj->name)
+		return;
+
+	rcu_read_lock_sched();
+	mod = find_module(obj->name);
+	if (mod && mod->klp_alive)
+		obj->mod = mod;
+	rcu_read_unlock_sched();
+}
+
+static int klp_init_object(struct klp_patch *patch, struct klp_object *obj)
+{
+	struct klp_object *other;
+	struct klp_func *func;
+	int ret;
+
+	if (obj->name && (!*obj->name || !strcmp(obj->name, "vmlinux"))) {
+		pr_err("'%s' is not the name of a module\n", obj->name);
+		return -EINVAL;
+	}
+
+	if (obj->name && strlen(obj->name) >= MODULE_NAME_LEN) {
+		pr_err("an object name of patch '%s' is too long\n",
+		       patch->mod->name);
+		return -EINVAL;
+	}
+
+	klp_for_each_object(patch, other) {
+		if (other == obj)
+			break;
+		if (!strcmp(klp_object_name(other), klp_object_name(obj))) {
+			pr_err("object '%s' is there twice\n",
+			       klp_object_name(obj));
+			return -EEXIST;
+		}
+	}
+
+	klp_find_module(obj);
+
+	ret = klp_sysfs_add_object(patch, obj);
+	if (ret)
+		return ret;
+
+	klp_for_each_func(obj, func) {
+		ret = klp_init_func(obj, func);
+		if (ret)
+			return ret;
+	}
+
+	return klp_object_loaded(obj) ? klp_object_init_loaded(patch, obj) : 0;
+}
+
+static void klp_init_func_early(struct klp_object *obj, struct klp_func *func)
+{
+	klp_sysfs_init_func(func);
+	list_add_tail(&func->node, &obj->func_list);
+	INIT_LIST_HEAD(&func->stack_node);
+	func->target = NULL;
+	func->old_func = NULL;
+	func->patched = false;
+	func->transition = false;
+}
+
+static void klp_init_object_early(struct klp_patch *patch,
+				  struct klp_object *obj)
+{
+	struct klp_func *func;
+
+	klp_sysfs_init_object(obj);
+	list_add_tail(&obj->node, &patch->obj_list);
+	INIT_LIST_HEAD(&obj->func_list);
+	obj->mod = NULL;
+	obj->patched = false;
+
+	klp_for_each_func_static(obj, func)
+		klp_init_func_early(obj, func);
+}
+
+static void klp_init_patch_early(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+
+	klp_sysfs_init_patch(patch);
+	INIT_LIST_HEAD(&patch->list);
+	INIT_LIST_HEAD(&patch->obj_list);
+	INIT_WORK(&patch->free_work, klp_patch_free_work);
+	patch->enabled = false;
+	patch->forced = false;
+
+	klp_for_each_object_static(patch, obj)
+		klp_init_object_early(patch, obj);
+}
+
+/**
+ * klp_patch_init() - accept a patch
+ * @patch:	the patch, whose module is referenced
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0, -EINVAL or -EEXIST, logged, if the patch is malformed, or an error
+ *	   of kobject_add() or klp_object_init_loaded(). Also after an error
+ *	   klp_patch_free_start() and klp_patch_free_finish() must follow.
+ */
+int klp_patch_init(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	klp_init_patch_early(patch);
+
+	ret = klp_sysfs_add_patch(patch);
+	if (ret)
+		return ret;
+
+	klp_for_each_object(patch, obj) {
+		ret = klp_init_object(patch, obj);
+		if (ret)
+			return ret;
+	}
+
+	list_add_tail(&patch->list, &klp_patches);
+	return 0;
+}

@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The transition of a patch, from its first callback to its last.
+ *
+ *   begin      klp_transition_patch is set, its @enabled says where it goes
+ *   prepare    pre_patch or pre_unpatch callbacks
+ *   switch     all functions of the patch, in one window
+ *   complete   post_patch or post_unpatch callbacks; what is not enabled any
+ *              more is given back
+ *
+ * Everything that redirects functions is one operation with one shape, see
+ * klp_transition_try(): mark the functions that enter or leave, collect the
+ * edits that follow from the marks, make them all or none, and turn the marks
+ * into fact or take them back.
+ *
+ * If something is in the way of the switch the transition fails, and ends where
+ * it began. With klp_wait it stays between the second step and the third, and
+ * the switch is tried again from time to time. Nothing is claimed or marked
+ * between these attempts: what holds is what was before, and only no other
+ * transition can begin. A transition that waits can be reversed, or forced.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/jiffies.h>
+#include <linux/livepatch.h>
+#include <linux/lockdep.h>
+#include <linux/moduleparam.h>
+#include <linux/workqueue.h>
+#include "callback.h"
+#include "guard.h"
+#include "patch.h"
+#include "switch.h"
+#include "symbol.h"
+#include "target.h"
+#include "transition.h"
+
+/* See transition.h. */
+struct klp_patch *klp_transition_patch;
+bool klp_wait;
+
+module_param_named(wait, klp_wait, bool, 0644);
+MODULE_PARM_DESC(wait, "Wait in the background for tasks that are in the way");
+
+/*
+ * While it waits, a switch is tried again after 1 ms and then after twice the
+ * time that it waited before, up to a second: what passes is soon gone, and what
+ * stays for long must not cost much. Who is in the way is told after 15 seconds,
+ * and then after twice the time again, up to an hour.
+ */
+#define KLP_MIN_RETRY	msecs_to_jiffies(1)
+#define KLP_MAX_RETRY	(1 * HZ)
+#define KLP_MIN_REPORT	(15 * HZ)
+#define KLP_MAX_REPORT	(3600 * HZ)
+
+static void klp_retry_work(struct work_struct *work);
+static DECLARE_DELAYED_WORK(klp_retry, klp_retry_work);
+
+/**
+ * struct klp_pace - when a transition that waits does what
+ * @retry:	how long to wait before the next attempt, in jiffies
+ * @report:	how long to wait before the next report, in jiffies
+ * @report_at:	when that is due
+ */
+static struct klp_pace {
+	unsigned long retry;
+	unsigned long report;
+	unsigned long report_at;
+} klp_pace;
+
+static const char *klp_direction(const struct klp_patch *patch)
+{
+	return patch->enabled ? "patching" : "unpatching";
+}
+
+/* Marking */
+
+static int klp_object_enter(struct klp_object *obj)
+{
+	struct klp_func *func;
+	int ret;
+
+	klp_for_each_func(obj, func) {
+		ret = klp_target_enter(func);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+static void klp_object_leave(struct klp_object *obj)
+{
+	struct klp_func *func;
+
+	klp_for_each_func(obj, func)
+		klp_target_leave(func);
+}
+
+static int klp_patch_enter(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+	int ret;
+
+	klp_for_each_object(patch, obj) {
+		if (!klp_object_loaded(obj))
+			continue;
+		ret = klp_object_enter(obj);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/*
+ * The whole text of the module must be idle too, and not only the functions
+ * that other functions are redirected to: it may be unloaded afterwards.
+ */
+static int klp_patch_leave(struct klp_patch *patch, struct klp_switch *sw)
+{
+	const struct module_memory *text = &patch->mod->mem[MOD_TEXT];
+	struct klp_object *obj;
+
+	klp_for_each_object(patch, obj) {
+		if (obj->patched)
+			klp_object_leave(obj);
+	}
+
+	if (!text->size || sw->mode == KLP_SWITCH_FORCED)
+		return 0;
+
+	return klp_ranges_add(&sw->busy, (unsigned long)text->base, text->size);
+}
+
+/* The patches that a patch takes over from. */
+static bool klp_replaces(const struct klp_patch *patch,
+			 const struct klp_patch *other)
+{
+	return patch->enabled && patch->replace && other != patch;
+}
+
+static int klp_mark_patches(struct klp_patch *patch, struct klp_switch *sw)
+{
+	struct klp_patch *other;
+	int ret;
+
+	if (!patch->enabled)
+		return klp_patch_leave(patch, sw);
+
+	klp_for_each_patch(other) {
+		if (!klp_replaces(patch, other))
+			continue;
+		ret = klp_patch_leave(other, sw);
+		if (ret)
+			return ret;
+	}
+
+	return klp_patch_enter(patch);
+}
+
+static void klp_set_patched(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+
+	klp_for_each_object(patch, obj)
+		obj->patched = patch->enabled && klp_object_loaded(obj);
+}
+
+/* Switching */
+
+/* Switch the patch for all objects that are loaded. All or nothing. */
+static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
+			      bool report)
+{
+	struct klp_patch *patch = klp_transition_patch, *other;
+	struct klp_switch *sw;
+	int ret;
+
+	sw = klp_switch_alloc(patch->mod->name, mode);
+	if (!sw)
+		return -ENOMEM;
+
+	ret = klp_mark_patches(patch, sw);
+	if (!ret)
+		ret = klp_targets_prepare(sw);
+	if (!ret)
+		ret = klp_switch_run(sw, attempts);
+	if (ret == -EBUSY && report)
+		klp_switch_report(sw);
+	klp_targets_finish(!ret);
+	klp_switch_free(sw);
+	klp_symbol_forget();
+	if (ret)
+		return ret;
+
+	klp_set_patched(patch);
+	klp_for_each_patch(other) {
+		if (!klp_replaces(patch, other))
+			continue;
+		other->enabled = false;
+		klp_set_patched(other);
+	}
+
+	return 0;
+}
+
+/* From the first step to the last */
+
+static void klp_begin(struct klp_patch *patch, bool enable)
+{
+	WRITE_ONCE(klp_transition_patch, patch);
+	patch->enabled = enable;
+
+	pr_debug("'%s': initializing %s transition\n", patch->mod->name,
+		 klp_direction(patch));
+}
+
+/* The switch is over, in whichever direction it ended. */
+static void klp_complete(void)
+{
+	struct klp_patch *patch = klp_transition_patch;
+	struct klp_object *obj;
+
+	pr_debug("'%s': completing %s transition\n", patch->mod->name,
+		 klp_direction(patch));
+
+	klp_for_each_object(patch, obj) {
+		if (!klp_object_loaded(obj))
+			continue;
+		if (patch->enabled)
+			klp_post_patch(obj);
+		else
+			klp_post_unpatch(obj);
+	}
+
+	pr_notice("'%s': %s complete\n", patch->mod->name,
+		  klp_direction(patch));
+	WRITE_ONCE(klp_transition_patch, NULL);
+}
+
+/* Complete, and give back what is not enabled any more. */
+static void klp_end(void)
+{
+	struct klp_patch *patch = klp_transition_patch, *other, *tmp;
+
+	cancel_delayed_work(&klp_retry);
+	klp_complete();
+
+	list_for_each_entry_safe(other, tmp, &klp_patches, list) {
+		if (!other->enabled && (other == patch ||
+					klp_replaces(patch, other)))
+			klp_patch_free_async(other);
+	}
+}
+
+static void klp_retry_later(void)
+{
+	/* Nothing is switched while the system goes to sleep or wakes up. */
+	queue_delayed_work(system_freezable_wq, &klp_retry, klp_pace.retry);
+	klp_pace.retry = min(2 * klp_pace.retry, KLP_MAX_RETRY);
+}
+
+static void klp_report_later(void)
+{
+	klp_pace.report_at = jiffies + klp_pace.report;
+	klp_pace.report = min(2 * klp_pace.report, KLP_MAX_REPORT);
+}
+
+static void klp_retry_work(struct work_struct *work)
+{
+	bool report;
+	int ret;
+
+	mutex_lock(&klp_mutex);
+
+	/* Reversed or forced since, and maybe the next one does not wait. */
+	if (!klp_transition_patch)
+		goto unlock;
+
+	report = time_after_eq(jiffies, klp_pace.report_at);
+	ret = klp_transition_try(KLP_SWITCH_IDLE, 1, report);
+	if (!ret) {
+		klp_end();
+		goto unlock;
+	}
+
+	if (report) {
+		pr_warn("'%s': the %s transition waits (%d)\n",
+			klp_transition_patch->mod->name,
+			klp_direction(klp_transition_patch), ret);
+		klp_report_later();
+	}
+	klp_retry_later();
+unlock:
+	mutex_unlock(&klp_mutex);
+}
+
+/*
+ * The first attempts.
+ * Return: 0, also if more attempts follow in the background.
+ */
+static int klp_start(void)
+{
+	struct klp_patch *patch = klp_transition_patch;
+	bool wait = READ_ONCE(klp_wait);
+	int ret;
+
+	pr_notice("'%s': starting %s transition\n", patch->mod->name,
+		  klp_direction(patch));
+
+	ret = klp_transition_try(KLP_SWITCH_IDLE,
+				 wait ? KLP_FEW_ATTEMPTS : KLP_ATTEMPTS, !wait);
+	if (ret == -EBUSY && wait) {
+		klp_pace.retry = KLP_MIN_RETRY;
+		klp_pace.report = KLP_MIN_REPORT;
+		klp_report_later();
+		klp_retry_later();
+		return 0;
+	}
+	if (!ret)
+		klp_end();
+
+	return ret;
+}
+
+static int klp_pre_patch_objects(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+	int ret;
+
+	klp_for_each_object(patch, obj) {
+		if (!klp_object_loaded(obj))
+			continue;
+		ret = klp_pre_patch(obj);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+static int klp_refuse_second(const struct klp_patch *patch)
+{
+	pr_err("'%s' has to wait for the transition of '%s'\n",
+	       patch->mod->name, klp_transition_patch->mod->name);
+	return -EBUSY;
+}
+
+/**
+ * klp_transition_enable() - switch to a patch
+ * @patch:	an accepted patch that is not enabled
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0 if the patch is enabled, or waits to be; else the patch is to be
+ *	   freed, and the error is
+ *	   -EBUSY if another transition waits, or something is in the way,
+ *	   that of a pre_patch callback, or that of klp_switch_run().
+ */
+int klp_transition_enable(struct klp_patch *patch)
+{
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (klp_transition_patch)
+		return klp_refuse_second(patch);
+
+	pr_notice("enabling patch '%s'\n", patch->mod->name);
+	klp_begin(patch, true);
+
+	ret = klp_pre_patch_objects(patch);
+	if (!ret)
+		ret = klp_start();
+	if (!ret)
+		return 0;
+
+	pr_warn("failed to enable patch '%s'\n", patch->mod->name);
+	pr_debug("'%s': canceling patching transition, going to unpatch\n",
+		 patch->mod->name);
+	patch->enabled = false;
+	klp_complete();
+	return ret;
+}
+
+/**
+ * klp_transition_disable() - undo a patch and let its module go
+ * @patch:	an enabled patch
+ *
+ * Its functions fall back to the next older patch that replaces them, or to
+ * the originals.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0 if the patch is given back, or waits for it; else it is still
+ *	   enabled, and the error is
+ *	   -EBUSY if another transition waits, or something is in the way,
+ *	   or that of klp_switch_run().
+ */
+int klp_transition_disable(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (klp_transition_patch)
+		return klp_refuse_second(patch);
+
+	klp_begin(patch, false);
+	klp_for_each_object(patch, obj) {
+		if (obj->patched)
+			klp_pre_unpatch(obj);
+	}
+
+	ret = klp_start();
+	if (!ret)
+		return 0;
+
+	pr_warn("failed to disable patch '%s'\n", patch->mod->name);
+	patch->enabled = true;
+	klp_complete();
+	return ret;
+}
+
+/**
+ * klp_transition_reverse() - go back to where a transition that waits began
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex, and has seen that
+ *	    klp_transition_patch is not NULL.
+ */
+void klp_transition_reverse(void)
+{
+	struct klp_patch *patch = klp_transition_patch;
+
+	lockdep_assert_held(&klp_mutex);
+
+	pr_debug("'%s': reversing transition from %s\n", patch->mod->name,
+		 patch->enabled ? "patching to unpatching" :
+				  "unpatching to patching");
+	patch->enabled = !patch->enabled;
+	pr_notice("'%s': starting %s transition\n", patch->mod->name,
+		  klp_direction(patch));
+
+	/* Nothing has been switched, so there is nothing to switch back. */
+	klp_end();
+}
+
+/* The patches in whose text there may be tasks after they were forced out. */
+static void klp_set_forced(void)
+{
+	struct klp_patch *patch = klp_transition_patch, *other;
+
+	klp_for_each_patch(other) {
+		if (other == patch ? !patch->enabled :
+				     klp_replaces(patch, other))
+			other->forced = true;
+	}
+}
+
+/**
+ * klp_transition_force() - end a transition though tasks are in the way
+ *
+ * Who is in a function goes on in the version that it is in. Only who would run
+ * into half an instruction then is still waited for, for a short time.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex, and has seen that
+ *	    klp_transition_patch is not NULL.
+ * Return: 0, or an error of klp_switch_run(), with the transition still waiting.
+ */
+int klp_transition_force(void)
+{
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	pr_warn("forcing remaining tasks to the patched state\n");
+
+	ret = klp_transition_try(KLP_SWITCH_FORCED, KLP_ATTEMPTS, true);
+	if (ret)
+		return ret;
+
+	klp_set_forced();
+	klp_end();
+	return 0;
+}
+
+/* Modules that come and go */
+
+/* Nobody runs the module yet, so nobody is in the way of anything in it. */
+static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
+{
+	struct klp_switch *sw;
+	int ret;
+
+	sw = klp_switch_alloc(patch->mod->name, KLP_SWITCH_STILL);
+	if (!sw)
+		return -ENOMEM;
+
+	ret = klp_object_enter(obj);
+	if (!ret)
+		ret = klp_targets_prepare(sw);
+	/* From here on nobody begins to probe it, but who has begun goes on. */
+	if (!ret && !klp_guard_quiet(obj->mod))
+		sw->mode = KLP_SWITCH_IDLE;
+	if (!ret)
+		ret = klp_switch_run(sw, KLP_ATTEMPTS);
+	if (ret == -EBUSY)
+		klp_switch_report(sw);
+	klp_targets_finish(!ret);
+	klp_switch_free(sw);
+
+	obj->patched = !ret;
+	return ret;
+}
+
+/**
+ * klp_transition_coming() - patch an object that comes
+ * @patch:	a patch
+ * @obj:	one of its objects, which klp_object_init_loaded() has seen
+ *
+ * If the patch waits to be enabled, the object waits with it.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex. Nobody runs the
+ *	    object.
+ * Return: 0, or an error of klp_switch_run() or of the pre_patch callback, with
+ *	   the object not patched.
+ */
+int klp_transition_coming(struct klp_patch *patch, struct klp_object *obj)
+{
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	ret = klp_pre_patch(obj);
+	if (ret)
+		return ret;
+
+	if (patch == klp_transition_patch && patch->enabled)
+		return 0;
+
+	ret = klp_object_switch(patch, obj);
+	if (ret) {
+		pr_warn("failed to apply patch '%s' to module '%s' (%d)\n",
+			patch->mod->name, obj->name, ret);
+		klp_post_unpatch(obj);
+		return ret;
+	}
+
+	if (patch != klp_transition_patch)
+		klp_post_patch(obj);
+	return 0;
+}
+
+/**
+ * klp_transition_going() - forget an object that goes
+ * @patch:	a patch
+ * @obj:	one of its objects, after a successful klp_transition_coming(), or
+ *		loaded before the patch was
+ *
+ * The module's text goes as it is: nobody runs it any more, and nobody will.
+ * So nothing is written, and nothing can fail.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex. Nobody runs the
+ *	    object.
+ */
+void klp_transition_going(struct klp_patch *patch, struct klp_object *obj)
+{
+	lockdep_assert_held(&klp_mutex);
+
+	if (patch != klp_transition_patch)
+		klp_pre_unpatch(obj);
+
+	pr_notice("reverting patch '%s' on unloading module '%s'\n",
+		  patch->mod->name, obj->name);
+	if (obj->patched)
+		klp_object_leave(obj);
+	klp_targets_finish(true);
+
+	klp_post_unpatch(obj);
+}
