@@ -40,6 +40,7 @@ help:
 	@echo 'make kernel      the kernel for CONFIG, in build/KVER-CONFIG'
 	@echo 'make shell       a root shell in that kernel'
 	@echo 'make kunit       the KUnit suites of that kernel'
+	@echo 'make selftests   the kernel'"'"'s own selftests of live patching'
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make modules     patched modules come and go'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
@@ -90,6 +91,11 @@ $(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 	@scripts/modules $(this) samples $(@D)
 	@touch $@
 
+# The kernel's selftests. They are the tree's own, and change with it only.
+$(this)/selftests/.built: $(this)/.built scripts/selftests
+	@scripts/selftests $(tree) $(this) $(@D)
+	@touch $@
+
 kernel: $(this)/.built
 
 vm	= scripts/vm --cpus $(CPUS) --mem $(MEM) --accel $(ACCEL)
@@ -102,6 +108,9 @@ demo: $(this)/.built $(this)/samples/.built
 
 kunit: $(this)/.built
 	@scripts/kunit $(tree) $(this) $(CPUS) $(ACCEL)
+
+selftests: $(this)/selftests/.built
+	@$(vm) --timeout 900 $(this) tests/vm/selftests
 
 rounds: $(this)/.built $(this)/samples/.built
 	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/rounds 200
@@ -128,5 +137,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit rounds modules ftrace lint check patch install clean
+.PHONY: help setup kernel shell demo kunit selftests rounds modules ftrace lint check patch install clean
 .DELETE_ON_ERROR:
