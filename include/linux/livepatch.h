@@ -42,7 +42,7 @@ struct klp_target;
  * @kobj:	/sys/kernel/livepatch/<patch>/<object>/<function,sympos>
  * @node:	entry in klp_object.func_list
  * @stack_node:	entry in klp_target.func_stack
- * @target:	the record of @old_func, while this is on its stack
+ * @target:	the record of @old_func, while its object is loaded
  * @old_size:	size of @old_func in bytes, padding included
  * @new_size:	size of @new_func in bytes, padding included
  * @patched:	on the stack of its target, and part of what runs
@@ -128,11 +128,11 @@ struct klp_state {
  * @objs:	objects to patch, ended by an empty entry
  * @states:	system states that the patch changes, ended by an empty entry
  * @replace:	takes over from all patches that are enabled
- * @list:	entry in the list of enabled patches, oldest first
+ * @list:	entry in the list of accepted patches, oldest first
  * @kobj:	/sys/kernel/livepatch/<patch>
  * @obj_list:	the objects of @objs
- * @enabled:	the patch is enabled
- * @forced:	was forced, so that its module stays for good
+ * @enabled:	the patch is enabled, or is to be when its transition is over
+ * @forced:	was forced out, so that its module stays for good
  * @free_work:	gives the patch back where sysfs can be waited for
  * @finish:	the last user of @kobj is gone
  */

@@ -5,42 +5,22 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
+#include <linux/limits.h>
 #include <linux/livepatch.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
+#include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/workqueue.h>
+#include "core.h"
 #include "exiting.h"
 #include "patch.h"
 #include "state.h"
 #include "symbol.h"
 #include "sysfs.h"
 #include "transition.h"
-
-static int klp_check_patch(const struct klp_patch *patch)
-{
-	const struct klp_object *obj;
-
-	if (!patch || !patch->mod || !patch->objs) {
-		pr_err("a patch has no %s\n",
-		       patch && patch->mod ? "objects" : "module");
-		return -EINVAL;
-	}
-
-	klp_for_each_object_static(patch, obj) {
-		if (!obj->funcs) {
-			pr_err("object '%s' of patch '%s' has no functions\n",
-			       obj->name, patch->mod->name);
-			return -EINVAL;
-		}
-	}
-
-	if (!is_livepatch_module(patch->mod)) {
-		pr_err("module %s is not marked as a livepatch module\n",
-		       patch->mod->name);
-		return -EINVAL;
-	}
-
-	return klp_sysfs_ready() && klp_exiting_ready() ? 0 : -ENODEV;
-}
 
 static bool klp_is_listed(const struct klp_patch *patch)
 {
@@ -58,9 +38,10 @@ static bool klp_is_listed(const struct klp_patch *patch)
  * klp_enable_patch() - switch to a patch
  * @patch:	the patch
  *
- * To be called from the init function of the patch module. When it returns 0
- * every task runs the new functions. When it returns an error nothing has
- * changed, and the log says why.
+ * To be called from the init function of the patch module, as the last thing that
+ * can fail there. When it returns 0 every task runs the new functions, or, with
+ * livepatch.wait=1, will do so when nothing is in the way any more. When it
+ * returns an error nothing has changed, and the log says why.
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  * Return: 0, or
@@ -73,7 +54,9 @@ static bool klp_is_listed(const struct klp_patch *patch)
  *	   -ENXIO, -EPERM, -ENOSPC or -EADDRINUSE if a function cannot be
  *	   patched, see klp_guard_site(), or somebody else changed its text,
  *	   -ERANGE if a new function is out of reach,
- *	   -EBUSY if tasks or kprobes were in the way,
+ *	   -EFAULT if a function cannot be made writable,
+ *	   -ENOEXEC if a livepatch relocation cannot be written,
+ *	   -EBUSY if tasks or kprobes were in the way, or another patch waits,
  *	   -ENODEV if the module is going, or livepatch is not up,
  *	   -ENOMEM, or the error of a pre_patch callback.
  */
@@ -81,9 +64,14 @@ int klp_enable_patch(struct klp_patch *patch)
 {
 	int ret;
 
-	ret = klp_check_patch(patch);
+	ret = klp_patch_check(patch);
 	if (ret)
 		return ret;
+
+	if (!klp_sysfs_ready() || !klp_exiting_ready()) {
+		pr_err("live patching is not available\n");
+		return -ENODEV;
+	}
 
 	mutex_lock(&klp_mutex);
 
@@ -173,14 +161,88 @@ static void klp_patches_going(struct module *mod)
 	}
 }
 
+/*
+ * A module that is refused must not just vanish: somebody may have set a kprobe
+ * in it already, and it is by the notifiers of modules that kprobes learn to
+ * forget it. So klp_module_coming() only takes a note of it, and the last of the
+ * notifiers, which is ours, refuses the module. Then all the others are told that
+ * it goes.
+ */
+struct klp_refusal {
+	struct list_head node;
+	const struct module *mod;
+	int err;
+};
+
+/* Protected by klp_mutex. */
+static LIST_HEAD(klp_refusals);
+
+static int klp_refuse_later(const struct module *mod, int err)
+{
+	struct klp_refusal *refusal;
+
+	lockdep_assert_held(&klp_mutex);
+
+	refusal = kmalloc(sizeof(*refusal), GFP_KERNEL);
+	if (!refusal)
+		return err;
+
+	refusal->mod = mod;
+	refusal->err = err;
+	list_add(&refusal->node, &klp_refusals);
+	return 0;
+}
+
+/**
+ * klp_module_refused() - is a module to be refused?
+ * @mod:	the module
+ *
+ * Context: Process context, may sleep. Takes klp_mutex.
+ * Return: why klp_module_coming() did not want it, once; then 0.
+ */
+int klp_module_refused(const struct module *mod)
+{
+	struct klp_refusal *refusal;
+	int err = 0;
+
+	mutex_lock(&klp_mutex);
+	list_for_each_entry(refusal, &klp_refusals, node) {
+		if (refusal->mod == mod) {
+			err = refusal->err;
+			list_del(&refusal->node);
+			kfree(refusal);
+			break;
+		}
+	}
+	mutex_unlock(&klp_mutex);
+
+	return err;
+}
+
+static int klp_module_notify(struct notifier_block *nb, unsigned long state,
+			     void *mod)
+{
+	if (state != MODULE_STATE_COMING)
+		return NOTIFY_DONE;
+
+	return notifier_from_errno(klp_module_refused(mod));
+}
+
+static struct notifier_block klp_module_nb = {
+	.notifier_call	= klp_module_notify,
+	.priority	= INT_MIN,
+};
+
 /**
  * klp_module_coming() - patch a module that is being loaded
  * @mod:	the module, of which nothing has run yet
  *
+ * What would have kept klp_enable_patch() from patching the module, had it been
+ * loaded then, keeps the module from being loaded, see klp_module_refused().
+ *
  * Context: Process context, may sleep. Takes klp_mutex.
- * Return: 0, -EINVAL if the module calls itself vmlinux, or the error that
- *	   klp_enable_patch() would have returned had the module been loaded
- *	   then; it must not be loaded after an error.
+ * Return: 0, -EINVAL if the module calls itself vmlinux, or, if there is no
+ *	   memory to refuse it later, why the module is refused.
  */
 int klp_module_coming(struct module *mod)
 {
@@ -210,6 +272,7 @@ int klp_module_coming(struct module *mod)
 				patch->mod->name, mod->name, mod->name);
 			mod->klp_alive = false;
 			klp_patches_going(mod);
+			ret = klp_refuse_later(mod, ret);
 			break;
 		}
 	}
@@ -217,6 +280,58 @@ int klp_module_coming(struct module *mod)
 	klp_symbol_forget();
 	mutex_unlock(&klp_mutex);
 	return ret;
+}
+
+static struct klp_patch *klp_find_patch(const struct module *mod)
+{
+	struct klp_patch *patch;
+
+	klp_for_each_patch(patch) {
+		if (patch->mod == mod)
+			return patch;
+	}
+
+	return NULL;
+}
+
+static int klp_undo(struct klp_patch *patch)
+{
+	pr_err("module '%s' goes, and its patch is enabled\n",
+	       patch->mod->name);
+
+	if (patch != klp_transition_patch)
+		return klp_transition_disable(patch);
+	if (patch->enabled)
+		klp_transition_reverse();
+
+	return 0;
+}
+
+/*
+ * A patch module goes though its patch is enabled, which only happens if its init
+ * function fails after klp_enable_patch() has succeeded. The module will be freed
+ * in any case, so take as long as it takes to get everybody out of it.
+ */
+static void klp_abandon(const struct module *mod)
+{
+	struct klp_patch *patch, *last = NULL;
+
+	for (;;) {
+		mutex_lock(&klp_mutex);
+		patch = klp_find_patch(mod);
+		if (patch && klp_undo(patch))
+			pr_err("trying again\n");
+		mutex_unlock(&klp_mutex);
+		if (!patch)
+			break;
+
+		last = patch;
+		msleep(100);
+	}
+
+	/* It is part of the module. */
+	if (last)
+		flush_work(&last->free_work);
 }
 
 /**
@@ -231,6 +346,10 @@ void klp_module_going(struct module *mod)
 		    mod->state != MODULE_STATE_COMING))
 		return;
 
+	/* Another notifier may have refused it before ours. */
+	klp_module_refused(mod);
+	klp_abandon(mod);
+
 	mutex_lock(&klp_mutex);
 	mod->klp_alive = false;
 	klp_patches_going(mod);
@@ -239,6 +358,10 @@ void klp_module_going(struct module *mod)
 
 static int __init klp_init(void)
 {
-	return klp_sysfs_init();
+	int ret;
+
+	ret = register_module_notifier(&klp_module_nb);
+
+	return ret ?: klp_sysfs_init();
 }
 module_init(klp_init);

@@ -17,6 +17,8 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
+#include <linux/ftrace.h>
 #include <linux/init.h>
 #include <linux/jump_label.h>
 #include <linux/kallsyms.h>
@@ -26,6 +28,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
+#include <linux/rethook.h>
 #include <linux/static_call.h>
 #include <asm/alternative.h>
 #include <asm/sections.h>
@@ -104,13 +107,16 @@ bool arch_within_kprobe_blacklist(unsigned long addr)
  */
 unsigned long __kprobes klp_guard_find_probe(const struct klp_ranges *ranges)
 {
+	const struct kprobe *probe;
 	unsigned long addr;
 	unsigned int i;
 
 	for (i = 0; i < ranges->nr; i++) {
 		for (addr = ranges->range[i].start;
 		     addr < ranges->range[i].end; addr++) {
-			if (get_kprobe((void *)addr))
+			probe = get_kprobe((void *)addr);
+			/* What is left of one in a module that went is none. */
+			if (probe && !(probe->flags & KPROBE_FLAG_GONE))
 				return addr;
 		}
 	}
@@ -131,7 +137,7 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
 }
 
 /**
- * klp_guard_quiet() - is nobody about to set a kprobe in a module that comes?
+ * klp_guard_settle() - wait for who is setting a kprobe in a module that comes
  * @mod:	the module, which is being loaded
  *
  * register_kprobe() asks arch_within_kprobe_blacklist() and takes a reference to
@@ -140,14 +146,17 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
  * before the claims became active is known by his reference. The loader has one
  * too, and nobody else can get one before the module's init function runs.
  *
- * Context: Process context, may sleep. What must not be probed is claimed.
- * Return: true if it is so; false also if references are not counted.
+ * Context: Process context, may sleep. Caller holds klp_mutex, which kprobes
+ *	    know nothing of. What must not be probed is claimed.
+ * Return: true when nobody is left; false if references are not counted.
  */
-bool klp_guard_quiet(struct module *mod)
+bool klp_guard_settle(struct module *mod)
 {
 	synchronize_rcu();
 #ifdef CONFIG_MODULE_UNLOAD
-	return module_refcount(mod) == 1;
+	while (module_refcount(mod) > 1)
+		msleep(1);
+	return true;
 #else
 	return false;
 #endif
@@ -174,7 +183,7 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
 	return 0;
 }
 
-bool klp_guard_quiet(struct module *mod)
+bool klp_guard_settle(struct module *mod)
 {
 	return true;
 }
@@ -185,6 +194,30 @@ static bool klp_in_blacklist(unsigned long addr)
 	return false;
 }
 #endif
+
+/**
+ * klp_guard_add_trampolines() - where a task goes on that hides where it goes on
+ * @busy:	where it is added
+ *
+ * Who traces the return of a function has put the address of a trampoline in the
+ * place of the return address on the stack. The unwinder knows what was there.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int klp_guard_add_trampolines(struct klp_ranges *busy)
+{
+	int ret = 0;
+
+#ifdef CONFIG_RETHOOK
+	ret = klp_ranges_add(busy, (unsigned long)arch_rethook_trampoline, 0);
+#endif
+#ifdef CONFIG_FUNCTION_GRAPH_TRACER
+	if (!ret)
+		ret = klp_ranges_add(busy, (unsigned long)return_to_handler, 0);
+#endif
+	return ret;
+}
 
 static bool klp_in_section(unsigned long addr, const char *start,
 			   const char *end)
@@ -447,6 +480,70 @@ static const char *klp_site_shared(const struct klp_site *site)
 		return "an alternative overlaps its entry";
 
 	return NULL;
+}
+
+static bool klp_jump_labels_hit(const struct klp_site *site,
+				const struct jump_entry *entry,
+				const struct jump_entry *end)
+{
+	for (; entry < end; entry++) {
+		unsigned long to = jump_entry_target(entry);
+
+		if (to >= site->addr && to < site->addr + KLP_SITE_SIZE)
+			return true;
+	}
+
+	return false;
+}
+
+/* A jump label can be a NOP now and a jump later. */
+static bool klp_site_jumped_to(const struct klp_site *site)
+{
+	bool hit = false;
+#ifdef CONFIG_JUMP_LABEL
+	const struct module *mod;
+
+	if (core_kernel_text(site->addr))
+		return klp_jump_labels_hit(site, __start___jump_table,
+					   __stop___jump_table);
+
+	preempt_disable();
+	mod = __module_text_address(site->addr);
+	if (mod)
+		hit = klp_jump_labels_hit(site, mod->jump_entries,
+					  mod->jump_entries +
+					  mod->num_jump_entries);
+	preempt_enable();
+#endif
+	return hit;
+}
+
+/**
+ * klp_guard_reentered() - can who is in a function get back to its first bytes?
+ * @site:	the site of the function
+ * @text:	all its text
+ *
+ * It is so if the function begins with a loop. Who is in the function when a
+ * jump is written over its beginning would then run half of that, or leave the
+ * loop for the replacement.
+ *
+ * Context: Process context, may sleep. Takes text_mutex.
+ * Return: true if it can be.
+ */
+bool klp_guard_reentered(const struct klp_site *site,
+			 const struct klp_ranges *text)
+{
+	bool reentered;
+	unsigned int i;
+
+	mutex_lock(&text_mutex);
+	reentered = klp_site_jumped_to(site);
+	for (i = 0; i < text->nr && !reentered; i++)
+		reentered = klp_site_branched_to(site, text->range[i].start,
+						 text->range[i].end);
+	mutex_unlock(&text_mutex);
+
+	return reentered;
 }
 
 /*

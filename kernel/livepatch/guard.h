@@ -27,8 +27,11 @@ int __must_check klp_guard_site(const char *name, void *func,
 				unsigned long size,
 				const struct klp_ranges *text,
 				struct klp_site *site, struct klp_claim *claim);
+bool klp_guard_reentered(const struct klp_site *site,
+			 const struct klp_ranges *text);
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
 int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
-bool klp_guard_quiet(struct module *mod);
+int __must_check klp_guard_add_trampolines(struct klp_ranges *busy);
+bool __must_check klp_guard_settle(struct module *mod);
 
 #endif /* _LIVEPATCH_GUARD_H */

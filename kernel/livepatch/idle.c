@@ -32,6 +32,8 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
+#include <asm/livepatch.h>
+#include <asm/processor.h>
 #include "exiting.h"
 #include "idle.h"
 
@@ -212,15 +214,16 @@ static bool __kprobes klp_walk_frame(void *cookie, unsigned long addr)
 /*
  * Look for the text in a stack word by word. A task that does not run goes on
  * where its stack says, and each address that it will go on at is in an aligned
- * word there. So nothing is missed, but a word that is no such address, or not
- * any more, can be found as well.
+ * word there, or that of a trampoline is, which counts as text. So nothing is
+ * missed, but a word that is no such address, or not any more, can be found as
+ * well. What the task was doing in user space is none of our business.
  * Return: the address that was found, or 0.
  */
 static unsigned long __kprobes klp_idle_scan(const struct klp_idle *idle,
 					     struct task_struct *task)
 {
-	const unsigned long *word = task_stack_page(task);
-	const unsigned long *end = (void *)word + THREAD_SIZE;
+	const unsigned long *word = (void *)klp_task_sp(task);
+	const unsigned long *end = (void *)task_pt_regs(task);
 	unsigned long addr;
 
 	for (; word < end; word++) {

@@ -55,14 +55,29 @@ bool klp_object_loaded(const struct klp_object *obj)
 
 /* Freeing */
 
+static void klp_put_targets(struct klp_object *obj)
+{
+	struct klp_func *func;
+
+	klp_for_each_func(obj, func) {
+		klp_target_put(func);
+		func->old_func = NULL;
+	}
+}
+
 static void klp_free_objects(struct klp_patch *patch)
 {
 	struct klp_object *obj, *tmp_obj;
 	struct klp_func *func, *tmp_func;
 
 	klp_for_each_object_safe(patch, obj, tmp_obj) {
+		klp_put_targets(obj);
+		/* Where tasks may still be in its text, it must stay whole. */
+		if (obj->mod && !patch->forced)
+			klp_reloc_clear(patch, obj);
+		obj->mod = NULL;
+
 		klp_for_each_func_safe(obj, func, tmp_func) {
-			klp_target_put(func);
 			list_del(&func->node);
 			kobject_put(&func->kobj);
 		}
@@ -127,40 +142,130 @@ static bool klp_same_symbol(const struct klp_func *a, const struct klp_func *b)
 	       (a->old_sympos ?: 1) == (b->old_sympos ?: 1);
 }
 
-static int klp_init_func(struct klp_object *obj, struct klp_func *func)
+static int klp_check_func(const struct klp_object *obj,
+			  const struct klp_func *func)
 {
-	struct klp_func *other;
+	const char *objname = klp_object_name(obj);
+	const struct klp_func *other;
 
 	if (!func->old_name || !*func->old_name) {
-		pr_err("a function of object '%s' has no name\n",
-		       klp_object_name(obj));
+		pr_err("a function of object '%s' has no name\n", objname);
+		return -EINVAL;
+	}
+
+	if (strlen(func->old_name) >= KSYM_NAME_LEN) {
+		pr_err("a function name of object '%s' is too long\n", objname);
 		return -EINVAL;
 	}
 
 	if (!func->new_func) {
 		pr_err("function '%s' of object '%s' has no replacement\n",
-		       func->old_name, klp_object_name(obj));
+		       func->old_name, objname);
 		return -EINVAL;
 	}
 
-	if (strlen(func->old_name) >= KSYM_NAME_LEN) {
-		pr_err("a function name of object '%s' is too long\n",
-		       klp_object_name(obj));
-		return -EINVAL;
-	}
-
-	klp_for_each_func(obj, other) {
-		if (other == func)
-			break;
+	for (other = obj->funcs; other != func; other++) {
 		if (klp_same_symbol(other, func)) {
 			pr_err("function '%s,%lu' of object '%s' is there twice\n",
-			       func->old_name, func->old_sympos ?: 1,
-			       klp_object_name(obj));
+			       func->old_name, func->old_sympos ?: 1, objname);
 			return -EEXIST;
 		}
 	}
 
-	return klp_sysfs_add_func(obj, func);
+	return 0;
+}
+
+/* Without any functions, objects may share the end of a table. */
+static bool klp_share_funcs(const struct klp_object *a,
+			    const struct klp_object *b)
+{
+	const struct klp_func *end_a, *end_b;
+
+	klp_for_each_func_static(a, end_a)
+		;
+	klp_for_each_func_static(b, end_b)
+		;
+
+	return a->funcs < end_b && b->funcs < end_a;
+}
+
+static int klp_check_object(const struct klp_patch *patch,
+			    const struct klp_object *obj)
+{
+	const struct klp_object *other;
+	const struct klp_func *func;
+	int ret;
+
+	if (obj->name && (!*obj->name || !strcmp(obj->name, "vmlinux"))) {
+		pr_err("'%s' is not the name of a module\n", obj->name);
+		return -EINVAL;
+	}
+
+	if (obj->name && strlen(obj->name) >= MODULE_NAME_LEN) {
+		pr_err("an object name of patch '%s' is too long\n",
+		       patch->mod->name);
+		return -EINVAL;
+	}
+
+	if (!obj->funcs) {
+		pr_err("object '%s' of patch '%s' has no functions\n",
+		       obj->name, patch->mod->name);
+		return -EINVAL;
+	}
+
+	for (other = patch->objs; other != obj; other++) {
+		if (!strcmp(klp_object_name(other), klp_object_name(obj))) {
+			pr_err("object '%s' is there twice\n",
+			       klp_object_name(obj));
+			return -EEXIST;
+		}
+		if (klp_share_funcs(other, obj)) {
+			pr_err("objects '%s' and '%s' share their functions\n",
+			       klp_object_name(other), klp_object_name(obj));
+			return -EINVAL;
+		}
+	}
+
+	klp_for_each_func_static(obj, func) {
+		ret = klp_check_func(obj, func);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/**
+ * klp_patch_check() - is what somebody calls a patch well-formed?
+ * @patch:	the patch, of which nothing is changed
+ *
+ * Context: Process context.
+ * Return: 0, or -EINVAL or -EEXIST with a line in the log that says why not.
+ */
+int klp_patch_check(const struct klp_patch *patch)
+{
+	const struct klp_object *obj;
+	int ret;
+
+	if (!patch || !patch->mod || !patch->objs) {
+		pr_err("a patch has no %s\n",
+		       patch && patch->mod ? "objects" : "module");
+		return -EINVAL;
+	}
+
+	if (!is_livepatch_module(patch->mod)) {
+		pr_err("module %s is not marked as a livepatch module\n",
+		       patch->mod->name);
+		return -EINVAL;
+	}
+
+	klp_for_each_object_static(patch, obj) {
+		ret = klp_check_object(patch, obj);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
 }
 
 static int klp_func_size(const char *what, const struct klp_func *func,
@@ -193,16 +298,6 @@ static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
 		return ret;
 
 	return klp_target_get(func);
-}
-
-static void klp_put_targets(struct klp_object *obj)
-{
-	struct klp_func *func;
-
-	klp_for_each_func(obj, func) {
-		klp_target_put(func);
-		func->old_func = NULL;
-	}
 }
 
 /**
@@ -279,30 +374,8 @@ static void klp_find_module(struct klp_object *obj)
 
 static int klp_init_object(struct klp_patch *patch, struct klp_object *obj)
 {
-	struct klp_object *other;
 	struct klp_func *func;
 	int ret;
-
-	if (obj->name && (!*obj->name || !strcmp(obj->name, "vmlinux"))) {
-		pr_err("'%s' is not the name of a module\n", obj->name);
-		return -EINVAL;
-	}
-
-	if (obj->name && strlen(obj->name) >= MODULE_NAME_LEN) {
-		pr_err("an object name of patch '%s' is too long\n",
-		       patch->mod->name);
-		return -EINVAL;
-	}
-
-	klp_for_each_object(patch, other) {
-		if (other == obj)
-			break;
-		if (!strcmp(klp_object_name(other), klp_object_name(obj))) {
-			pr_err("object '%s' is there twice\n",
-			       klp_object_name(obj));
-			return -EEXIST;
-		}
-	}
 
 	klp_find_module(obj);
 
@@ -311,7 +384,7 @@ static int klp_init_object(struct klp_patch *patch, struct klp_object *obj)
 		return ret;
 
 	klp_for_each_func(obj, func) {
-		ret = klp_init_func(obj, func);
+		ret = klp_sysfs_add_func(obj, func);
 		if (ret)
 			return ret;
 	}
@@ -362,12 +435,12 @@ static void klp_init_patch_early(struct klp_patch *patch)
 
 /**
  * klp_patch_init() - accept a patch
- * @patch:	the patch, whose module is referenced
+ * @patch:	the patch, which is well-formed, and whose module is referenced
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0, -EINVAL or -EEXIST, logged, if the patch is malformed, or an error
- *	   of kobject_add() or klp_object_init_loaded(). Also after an error
- *	   klp_patch_free_start() and klp_patch_free_finish() must follow.
+ * Return: 0, or an error of kobject_add() or klp_object_init_loaded(). Also
+ *	   after an error klp_patch_free_start() and klp_patch_free_finish()
+ *	   must follow.
  */
 int klp_patch_init(struct klp_patch *patch)
 {

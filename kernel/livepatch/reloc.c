@@ -104,13 +104,21 @@ static const char *klp_take(const char *from, char delimiter, char *to,
 	return end + 1;
 }
 
-static int klp_reloc_object(const struct klp_reloc *reloc, char *objname)
+/* What object is the section for? Only then is its name known to be one. */
+static int klp_reloc_object(const struct klp_reloc *reloc, char *objname,
+			    size_t size)
 {
-	const char *rest = reloc->name;
+	const Elf_Shdr *sec = &reloc->sechdrs[reloc->secndx];
+	size_t prefix;
 
-	rest += str_has_prefix(rest, KLP_SECTION_PREFIX);
-	if (rest != reloc->name &&
-	    klp_take(rest, '.', objname, MODULE_NAME_LEN))
+	if (sec->sh_type != SHT_RELA || !(sec->sh_flags & SHF_ALLOC)) {
+		pr_err("module %s: section %u is not an allocated relocation section\n",
+		       reloc->mod->name, reloc->secndx);
+		return -EINVAL;
+	}
+
+	prefix = str_has_prefix(reloc->name, KLP_SECTION_PREFIX);
+	if (prefix && klp_take(reloc->name + prefix, '.', objname, size))
 		return 0;
 
 	pr_err("section %s has an incorrectly formatted name\n", reloc->name);
@@ -128,10 +136,8 @@ static int klp_reloc_parse_symbol(const char *from, struct klp_symbol *symbol)
 	size_t prefix = str_has_prefix(from, KLP_SYMBOL_PREFIX);
 	const char *rest = NULL;
 
-	/* With the terminator, each part of a name that is legal fits. */
-	BUILD_BUG_ON(sizeof(symbol->objname) !=
-		     sizeof_field(struct module, name));
-	BUILD_BUG_ON(sizeof(symbol->name) < KSYM_NAME_LEN);
+	/* Whatever a module can be called fits, with its terminator. */
+	BUILD_BUG_ON(sizeof(symbol->objname) < sizeof_field(struct module, name));
 
 	if (prefix)
 		rest = klp_take(from + prefix, '.', symbol->objname,
@@ -184,32 +190,31 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc, Elf_Sym *sym,
 	return 0;
 }
 
-/* Is what is written in the section that it is meant for, and that in memory? */
-static bool klp_reloc_fits(const struct klp_reloc *reloc, const Elf_Rela *rela)
+/*
+ * Is what is written in the section that it is meant for, and that in memory?
+ * What is written when a module comes is cleared when it goes, so it must still
+ * be there then, which init sections are not.
+ */
+static bool klp_reloc_fits(const struct klp_reloc *reloc, const Elf_Rela *rela,
+			   bool for_vmlinux)
 {
+	bool (*within)(unsigned long addr, const struct module *mod) =
+		for_vmlinux ? within_module : within_module_core;
 	const Elf_Shdr *sec = &reloc->sechdrs[reloc->secndx];
 	const Elf_Shdr *target = &reloc->sechdrs[sec->sh_info];
 	unsigned long size = klp_rela_size(ELF_R_TYPE(rela->r_info));
 
 	return size && size <= target->sh_size &&
 	       rela->r_offset <= target->sh_size - size &&
-	       within_module(target->sh_addr + rela->r_offset, reloc->mod) &&
-	       within_module(target->sh_addr + rela->r_offset + size - 1,
-			     reloc->mod);
+	       within(target->sh_addr + rela->r_offset, reloc->mod) &&
+	       within(target->sh_addr + rela->r_offset + size - 1, reloc->mod);
 }
 
 /* Look at all of a section, and find its symbols. */
 static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 {
-	const Elf_Shdr *sec = &reloc->sechdrs[reloc->secndx];
 	unsigned long i, symndx;
 	int ret;
-
-	if (sec->sh_type != SHT_RELA || !(sec->sh_flags & SHF_ALLOC)) {
-		pr_err("section %s is not an allocated relocation section\n",
-		       reloc->name);
-		return -EINVAL;
-	}
 
 	for (i = 0; i < reloc->nr_relas; i++) {
 		symndx = ELF_R_SYM(reloc->relas[i].r_info);
@@ -219,7 +224,7 @@ static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 			return -EINVAL;
 		}
 
-		if (!klp_reloc_fits(reloc, &reloc->relas[i])) {
+		if (!klp_reloc_fits(reloc, &reloc->relas[i], for_vmlinux)) {
 			pr_err("section %s has a bad relocation of type %lu at offset 0x%lx\n",
 			       reloc->name,
 			       (unsigned long)ELF_R_TYPE(reloc->relas[i].r_info),
@@ -236,7 +241,10 @@ static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 	return 0;
 }
 
-/* Stops at the first place that does not hold what was to be written there. */
+/*
+ * Stops, with a line in the log, at the first place that does not hold what was
+ * to be written there. So it also undoes what was only begun.
+ */
 static void klp_reloc_undo(const struct klp_reloc *reloc)
 {
 	clear_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
@@ -289,7 +297,7 @@ int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 	int ret;
 
 	klp_reloc_init(&reloc, pmod, sechdrs, shstrtab, strtab, symndx, secndx);
-	ret = klp_reloc_object(&reloc, sec_objname);
+	ret = klp_reloc_object(&reloc, sec_objname, sizeof(sec_objname));
 	if (ret || strcmp(objname ?: KLP_VMLINUX, sec_objname))
 		return ret;
 
@@ -312,7 +320,7 @@ static int klp_reloc_match(const struct klp_patch *patch,
 
 	klp_reloc_init(reloc, mod, info->sechdrs, info->secstrings,
 		       mod->core_kallsyms.strtab, info->symndx, secndx);
-	ret = klp_reloc_object(reloc, objname);
+	ret = klp_reloc_object(reloc, objname, sizeof(objname));
 	if (ret)
 		return ret;
 	if (strcmp(objname, obj->name))

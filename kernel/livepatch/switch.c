@@ -265,6 +265,8 @@ static int klp_switch_prepare(struct klp_switch *sw)
 	int ret;
 
 	ret = klp_guard_add_registrars(&sw->busy);
+	if (!ret && sw->mode == KLP_SWITCH_FORCED)
+		ret = klp_guard_add_trampolines(&sw->busy);
 	if (ret)
 		return ret;
 

@@ -15,9 +15,9 @@
 /**
  * enum klp_switch_mode - what has to be idle for a switch
  * @KLP_SWITCH_IDLE:	all text that is added to it
- * @KLP_SWITCH_FORCED:	only that, of which there is just what is written, and a
- *			task whose stack cannot be walked does not count as there
- *			unless something on its stack looks like it
+ * @KLP_SWITCH_FORCED:	the same, of which there is only what the machine would
+ *			not survive; a task whose stack cannot be walked does not
+ *			count as there unless something on its stack looks like it
  * @KLP_SWITCH_STILL:	nothing, as nobody can be there
  */
 enum klp_switch_mode {

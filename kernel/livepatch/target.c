@@ -198,13 +198,22 @@ void klp_target_leave(struct klp_func *func)
 }
 
 /*
- * Where nobody may go on when a site is written. Who goes on at its first byte,
- * or behind its last, goes on where an instruction starts before and after. Both
- * ends of a range count, so it ends at the last byte and not behind it.
+ * Without what must be idle for a switch that is forced, the machine is lost:
+ * nobody may go on, now or later, where the bytes of a site are written. Who goes
+ * on at the first of them, or behind the last, goes on where an instruction
+ * starts before and after. Both ends of a range count, so it ends at the last
+ * byte and not behind it. If the original runs and can get back there from within,
+ * nobody may be in it at all.
  */
-static int klp_site_add_inside(const struct klp_site *site,
+static int klp_target_add_site(const struct klp_target *target,
+			       const struct klp_func *now,
 			       struct klp_ranges *busy)
 {
+	const struct klp_site *site = &target->site;
+
+	if (!now && klp_guard_reentered(site, &target->text))
+		return klp_ranges_add_all(busy, &target->text);
+
 	return klp_ranges_add(busy, site->addr + 1, KLP_SITE_SIZE - 2);
 }
 
@@ -252,7 +261,7 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 		return ret;
 
 	if (sw->mode == KLP_SWITCH_FORCED)
-		ret = klp_site_add_inside(&target->site, &sw->busy);
+		ret = klp_target_add_site(target, now, &sw->busy);
 	else
 		ret = klp_target_add_text(target, now, next, &sw->busy);
 	if (ret)

@@ -274,7 +274,7 @@ static void klp_retry_work(struct work_struct *work)
 
 	mutex_lock(&klp_mutex);
 
-	/* Reversed or forced since, and maybe the next one does not wait. */
+	/* Reversed or forced since. If another waits by now it does not mind. */
 	if (!klp_transition_patch)
 		goto unlock;
 
@@ -499,8 +499,8 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 	ret = klp_object_enter(obj);
 	if (!ret)
 		ret = klp_targets_prepare(sw);
-	/* From here on nobody begins to probe it, but who has begun goes on. */
-	if (!ret && !klp_guard_quiet(obj->mod))
+	/* From here on nobody begins to probe it. Who has begun is waited for. */
+	if (!ret && !klp_guard_settle(obj->mod))
 		sw->mode = KLP_SWITCH_IDLE;
 	if (!ret)
 		ret = klp_switch_run(sw, KLP_ATTEMPTS);

@@ -62,6 +62,22 @@ SYM_FUNC_START(lpt_unreliable)
 	RET
 SYM_FUNC_END(lpt_unreliable)
 
+/* Sleeps in a loop, once, whose head is among the first five bytes. */
+SYM_FUNC_START(lpt_loops)
+	push	%rbx
+	movl	%eax, %eax
+.Lagain:
+	testq	%rdi, %rdi
+	jz	.Ldone
+	call	lpt_park
+	xorl	%edi, %edi
+	jmp	.Lagain
+.Ldone:
+	movl	$2, %eax
+	pop	%rbx
+	RET
+SYM_FUNC_END(lpt_loops)
+
 /* The rest is never called: entries of all kinds. */
 
 /* The last of the five bytes is a lock prefix, to be patched with a second CPU. */

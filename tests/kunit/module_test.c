@@ -11,6 +11,7 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/moduleloader.h>
+#include "../core.h"
 #include "../patch.h"
 #include "../symbol.h"
 #include "../target.h"
@@ -51,27 +52,25 @@ static struct lpt_module *make_module(struct kunit *test)
 	return m;
 }
 
-static int come_referenced(struct lpt_module *m, int refs)
+/* As the loader does, which calls the notifiers, the last of which is ours. */
+static int come(struct lpt_module *m)
 {
 	int ret;
 
 	m->mod.state = MODULE_STATE_COMING;
-	atomic_set(&m->mod.refcnt, refs);
+	atomic_set(&m->mod.refcnt, REFS_COMING);
 	ret = klp_module_coming(&m->mod);
+	if (!ret)
+		ret = klp_module_refused(&m->mod);
 	if (ret) {
-		/* As the loader does, which then frees the text. */
 		klp_module_going(&m->mod);
+		/* Then it frees the text. */
 		lpt_restore(&m->one);
 	} else {
 		m->mod.state = MODULE_STATE_LIVE;
 	}
 
 	return ret;
-}
-
-static int come(struct lpt_module *m)
-{
-	return come_referenced(m, REFS_COMING);
 }
 
 static void go(struct lpt_module *m)
@@ -289,11 +288,7 @@ static void module_lacks_function(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
-/*
- * Nobody is stopped, or looked for: a thread that would be in the way is not.
- * But if there is a reference to the module, its holder may be about to set a
- * kprobe.
- */
+/* Nobody is stopped, or looked for: a thread that would be in the way is not. */
 static void module_is_still(struct kunit *test)
 {
 	struct lpt_module *m = make_module(test);
@@ -309,17 +304,92 @@ static void module_is_still(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
 	go(m);
 	lpt_restore(&sleeper);
-
-	KUNIT_EXPECT_EQ(test, come_referenced(m, REFS_COMING + 1),
-			IS_ENABLED(CONFIG_KPROBES) ? -EBUSY : 0);
-	lpt_restore(&sleeper);
-	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
 	lpt_unpark(&parked);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	lpt_expect_gone(test, p);
 }
 
+/* An error that was not asked for is forgotten with the module. */
+static void module_refused_by_another(struct kunit *test)
+{
+	struct lpt_module *m = make_module(test);
+	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
+
+	lpt_replace(p, "lpt_absent", lpt_two_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	m->mod.state = MODULE_STATE_COMING;
+	atomic_set(&m->mod.refcnt, REFS_COMING);
+	KUNIT_EXPECT_EQ(test, klp_module_coming(&m->mod), 0);
+	klp_module_going(&m->mod);
+	KUNIT_EXPECT_EQ(test, klp_module_refused(&m->mod), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+/* The init function of a patch module fails after it has enabled its patch. */
+static void module_abandons_patch(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_parked parked;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	p->mod.state = MODULE_STATE_GOING;
+	klp_module_going(&p->mod);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	lpt_expect_gone(test, p);
+
+	/* The same while it waits. */
+	p->mod.state = MODULE_STATE_LIVE;
+	lpt_replace(p, "lpt_sleeper", lpt_sleeper_new);
+	klp_wait = true;
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	p->mod.state = MODULE_STATE_GOING;
+	klp_module_going(&p->mod);
+	klp_wait = false;
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	lpt_expect_gone(test, p);
+	lpt_unpark(&parked);
+}
+
 #ifdef CONFIG_KPROBES
+/* Stands in for register_kprobe(), which asked before the patch claimed. */
+static struct module *registrar_mod;
+static bool registrar_done;
+
+static int registrar_fn(void *unused)
+{
+	schedule_timeout_uninterruptible(HZ / 10);
+	WRITE_ONCE(registrar_done, true);
+	module_put(registrar_mod);
+	return 0;
+}
+
+static int begin_to_register(struct klp_object *obj)
+{
+	registrar_mod = obj->mod;
+	atomic_inc(&registrar_mod->refcnt);
+
+	return PTR_ERR_OR_ZERO(kthread_run(registrar_fn, NULL, "lpt_registrar"));
+}
+
+/* Who has begun to set a kprobe in the module is waited for. */
+static void module_is_referenced(struct kunit *test)
+{
+	struct lpt_module *m = make_module(test);
+	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
+
+	p->objs[0].callbacks.pre_patch = begin_to_register;
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, come(m), 0);
+	KUNIT_EXPECT_TRUE(test, READ_ONCE(registrar_done));
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	go(m);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
 static void module_is_probed(struct kunit *test)
 {
 	struct kprobe probe = { .symbol_name = "lpt_one" };
@@ -422,8 +492,11 @@ static struct kunit_case module_cases[] = {
 	KUNIT_CASE(module_callbacks),
 	KUNIT_CASE(module_refused),
 	KUNIT_CASE(module_lacks_function),
-	KUNIT_CASE_SLOW(module_is_still),
+	KUNIT_CASE(module_is_still),
+	KUNIT_CASE(module_refused_by_another),
+	KUNIT_CASE(module_abandons_patch),
 #ifdef CONFIG_KPROBES
+	KUNIT_CASE(module_is_referenced),
 	KUNIT_CASE(module_is_probed),
 #endif
 	KUNIT_CASE(module_waits),

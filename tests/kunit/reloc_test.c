@@ -313,6 +313,11 @@ static void reloc_wrong_section(struct kunit *test)
 
 	r->sechdrs[SEC_RELA].sh_type = SHT_PROGBITS;
 	expect_fails(test, r, -EINVAL);
+	/* Of such a section nobody has checked where its name is. */
+	r->sechdrs[SEC_RELA].sh_type = SHT_NULL;
+	r->sechdrs[SEC_RELA].sh_name = U32_MAX;
+	expect_fails(test, r, -EINVAL);
+	r->sechdrs[SEC_RELA].sh_name = SEC_RELA * NAME_SIZE;
 	r->sechdrs[SEC_RELA].sh_type = SHT_RELA;
 	r->sechdrs[SEC_RELA].sh_flags &= ~(u64)SHF_ALLOC;
 	expect_fails(test, r, -EINVAL);
@@ -433,6 +438,13 @@ static void reloc_module_fails(struct kunit *test)
 	expect_object_fails(test, r, -EINVAL);
 	strscpy(r->secnames[SEC_RELA_2], ".klp.rela.lpt_module..data",
 		NAME_SIZE);
+
+	/* What it writes to is there now, but not for long. */
+	r->mod.mem[MOD_INIT_DATA] = r->mod.mem[MOD_DATA];
+	r->mod.mem[MOD_DATA] = (struct module_memory){};
+	expect_object_fails(test, r, -EINVAL);
+	r->mod.mem[MOD_DATA] = r->mod.mem[MOD_INIT_DATA];
+	r->mod.mem[MOD_INIT_DATA] = (struct module_memory){};
 
 	KUNIT_EXPECT_EQ(test, apply_object(r), 0);
 }

@@ -220,6 +220,25 @@ static void wait_force_unreliable(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+/* Nor for who is in a function, unless that begins with a loop. */
+static void wait_force_loop(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_parked parked;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_loops", lpt_sleeper_new);
+	lpt_park_in(test, &parked, lpt_loops);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, force(test, p), -EBUSY);
+	expect_waits(test, p, true, 31);
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_NEW);
+	lpt_wait_transition();
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
 static struct klp_idle idle;
 
 static int scan(struct task_struct *task, struct klp_ranges *ranges)
@@ -350,6 +369,7 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE(wait_force_disable),
 	KUNIT_CASE(wait_force_replace),
 	KUNIT_CASE(wait_force_unreliable),
+	KUNIT_CASE_SLOW(wait_force_loop),
 	KUNIT_CASE(wait_force_inside),
 	KUNIT_CASE(wait_second),
 	KUNIT_CASE(wait_error),

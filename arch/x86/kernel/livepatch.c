@@ -22,6 +22,7 @@
 
 #include <kunit/static_stub.h>
 #include <linux/bsearch.h>
+#include <linux/extable.h>
 #include <linux/ftrace.h>
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>
@@ -128,6 +129,89 @@ int klp_site_reachable(const struct klp_site *site, void *to)
 	long rel = (long)to - (long)(site->addr + JMP32_INSN_SIZE);
 
 	return rel == (s32)rel ? 0 : -ERANGE;
+}
+
+static bool klp_in_site(const struct klp_site *site, unsigned long addr)
+{
+	return addr >= site->addr && addr < site->addr + KLP_SITE_SIZE;
+}
+
+static bool klp_insn_branches_to(const struct klp_site *site,
+				 const struct insn *insn, unsigned long addr)
+{
+	unsigned long to = addr + insn->length + insn->immediate.value;
+	u8 opcode = insn->opcode.bytes[0];
+
+	switch (opcode) {
+	case 0x70 ... 0x7f:	/* Jcc rel8 */
+	case 0xe0 ... 0xe3:	/* LOOPcc, JCXZ */
+	case JMP8_INSN_OPCODE:
+	case JMP32_INSN_OPCODE:
+		return klp_in_site(site, to);
+	case CALL_INSN_OPCODE:
+		/* Who calls the function anew gets it anew. */
+		return to != site->addr && klp_in_site(site, to);
+	case 0x0f:
+		/* Jcc rel32 */
+		return (insn->opcode.bytes[1] & 0xf0) == 0x80 &&
+		       klp_in_site(site, to);
+	case 0xff:
+		/*
+		 * JMP r/m64, maybe by a jump table. There are none if indirect
+		 * jumps have to be avoided or marked.
+		 */
+		return (X86_MODRM_REG(insn->modrm.value) & ~1) == 4 &&
+		       !IS_ENABLED(CONFIG_MITIGATION_RETPOLINE) &&
+		       !IS_ENABLED(CONFIG_X86_KERNEL_IBT);
+	default:
+		return false;
+	}
+}
+
+static bool klp_fixup_branches_to(const struct klp_site *site,
+				  unsigned long addr)
+{
+	const struct exception_table_entry *e = search_exception_tables(addr);
+
+	return e && klp_in_site(site, (unsigned long)&e->fixup + e->fixup);
+}
+
+static bool klp_is_probed(unsigned long addr)
+{
+	bool probed;
+
+	preempt_disable();
+	probed = get_kprobe((void *)addr);
+	preempt_enable();
+
+	return probed;
+}
+
+/**
+ * klp_site_branched_to() - does text branch into the bytes of a site?
+ * @site:	the site
+ * @start:	address of the text
+ * @end:	address behind it
+ *
+ * Context: Process context. Caller holds text_mutex.
+ * Return: true if it does, or if there is no knowing it.
+ */
+bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
+			  unsigned long end)
+{
+	unsigned long addr;
+	struct insn insn;
+
+	lockdep_assert_held(&text_mutex);
+
+	for (addr = start; addr < end; addr += insn.length) {
+		if (insn_decode_kernel(&insn, (void *)addr) ||
+		    klp_insn_branches_to(site, &insn, addr) ||
+		    klp_fixup_branches_to(site, addr) || klp_is_probed(addr))
+			return true;
+	}
+
+	return false;
 }
 
 static struct page *klp_text_page(unsigned long addr)

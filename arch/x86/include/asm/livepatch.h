@@ -6,7 +6,10 @@
 #define _ASM_X86_LIVEPATCH_H
 
 #include <linux/elf.h>
+#include <linux/sched.h>
 #include <linux/types.h>
+#include <asm/asm.h>
+#include <asm/processor.h>
 #include <asm/text-patching.h>
 
 #define KLP_SITE_SIZE	JMP32_INSN_SIZE
@@ -75,8 +78,22 @@ static inline unsigned int klp_rela_size(unsigned long type)
 	}
 }
 
+/**
+ * klp_task_sp() - where the part of a task's stack begins that is in use
+ * @task:	the current task, or one that does not run
+ *
+ * Context: Any.
+ * Return: the address.
+ */
+static __always_inline unsigned long klp_task_sp(const struct task_struct *task)
+{
+	return task == current ? current_stack_pointer : task->thread.sp;
+}
+
 const char *klp_site_init(struct klp_site *site, void *func,
 			  unsigned long size);
+bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
+			  unsigned long end);
 bool klp_site_trapped(const struct klp_site *site);
 int klp_site_reachable(const struct klp_site *site, void *to);
 
