@@ -41,6 +41,7 @@ help:
 	@echo 'make shell       a root shell in that kernel'
 	@echo 'make kunit       the KUnit suites of that kernel'
 	@echo 'make selftests   the kernel'"'"'s own selftests of live patching'
+	@echo 'make patches     patches that wait, replace, relocate, and are refused'
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make modules     patched modules come and go'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
@@ -91,6 +92,12 @@ $(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 	@scripts/modules $(this) samples $(@D)
 	@touch $@
 
+# What is patched in the virtual machine, and with what.
+$(this)/tests/.built: $(wildcard tests/modules/*) $(this)/.built \
+		scripts/modules scripts/test-modules tests/klp-relocs
+	@scripts/test-modules $(this) $(@D)
+	@touch $@
+
 # The kernel's selftests. They are the tree's own, and change with it only.
 $(this)/selftests/.built: $(this)/.built scripts/selftests
 	@scripts/selftests $(tree) $(this) $(@D)
@@ -115,8 +122,15 @@ selftests: $(this)/selftests/.built
 rounds: $(this)/.built $(this)/samples/.built
 	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/rounds 200
 
-modules: $(this)/.built $(this)/samples/.built
+modules: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/modules
+	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/coming 200 1
+
+patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
+	@$(vm) --timeout 300 $(this) tests/vm/refused
+	@$(vm) --timeout 300 $(this) tests/vm/replace
+	@$(vm) --timeout 300 $(this) tests/vm/samples
+	@$(vm) --timeout 300 $(this) tests/vm/wait
 
 ftrace: $(this)/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
@@ -137,5 +151,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit selftests rounds modules ftrace lint check patch install clean
+.PHONY: help setup kernel shell demo kunit selftests patches rounds modules ftrace lint check patch install clean
 .DELETE_ON_ERROR:

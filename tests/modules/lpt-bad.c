@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Patches that must be refused; the parameter says which. */
+
+#include <linux/init.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/string.h>
+
+static char *how = "";
+module_param(how, charp, 0444);
+
+static noinline int lpt_bad_new(void)
+{
+	return 0;
+}
+
+#define GOOD { .old_name = "lpt_target_read", .new_func = lpt_bad_new }
+#define NAMED(n) { .old_name = (n), .new_func = lpt_bad_new }
+#define LONG "0123456789012345678901234567890123456789012345678901234567890123"
+
+/**
+ * struct bad - one bad patch
+ * @how:	what is bad
+ * @objs:	its objects
+ * @funcs:	the functions of its first object, and behind them of its second
+ */
+struct bad {
+	const char *how;
+	struct klp_object objs[3];
+	struct klp_func funcs[4];
+};
+
+static struct bad bads[] = {
+	{ "no_functions", { { .name = "lpt_target" } } },
+	{ "no_name", { { .name = "lpt_target" } }, { { .new_func = lpt_bad_new } } },
+	{ "empty_name", { { .name = "lpt_target" } }, { NAMED("") } },
+	{ "no_replacement", { { .name = "lpt_target" } },
+	  { { .old_name = "lpt_target_read" } } },
+	{ "duplicate_function", { { .name = "lpt_target" } }, { GOOD, GOOD } },
+	{ "duplicate_object",
+	  { { .name = "lpt_target" }, { .name = "lpt_target" } },
+	  { GOOD, {}, GOOD } },
+	{ "shared_functions",
+	  { { .name = "lpt_target" }, { .name = "lpt_other" } }, { GOOD } },
+	{ "long_object", { { .name = LONG } }, { GOOD } },
+	{ "empty_object", { { .name = "" } }, { GOOD } },
+	{ "vmlinux_object", { { .name = "vmlinux" } }, { GOOD } },
+	{ "absent_function", { { .name = "lpt_target" } },
+	  { NAMED("lpt_target_absent") } },
+	{ "wrong_object", { {} }, { GOOD } },
+	{ "wrong_position", { { .name = "lpt_target" } },
+	  { { .old_name = "lpt_target_read", .new_func = lpt_bad_new,
+	      .old_sympos = 2 } } },
+	{ "data", { { .name = "lpt_target" } }, { NAMED("at_init") } },
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+};
+
+static int __init lpt_bad_init(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(bads); i++) {
+		struct bad *bad = &bads[i];
+
+		if (strcmp(bad->how, how))
+			continue;
+
+		patch.objs = bad->objs;
+		/* For vmlinux nothing but the functions says that it is there. */
+		for (j = 0; j < 2 && (!j || bad->objs[j].name); j++) {
+			if (!strcmp(how, "shared_functions"))
+				bad->objs[j].funcs = bad->funcs;
+			else if (strcmp(how, "no_functions"))
+				bad->objs[j].funcs = &bad->funcs[2 * j];
+		}
+		return klp_enable_patch(&patch);
+	}
+
+	return -ENOENT;
+}
+module_init(lpt_bad_init);
+
+static void __exit lpt_bad_exit(void)
+{
+}
+module_exit(lpt_bad_exit);
+
+MODULE_DESCRIPTION("Patches that must be refused");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A patch that calls functions which are not exported: one of vmlinux, and one
+ * of the module that it patches. klp-relocs makes livepatch relocations of what
+ * is undefined here.
+ */
+
+#include <linux/init.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+
+int lpt_secret_of_target(int x);
+int lpt_secret_of_vmlinux(unsigned long addr);
+
+/* The first adds 42. The second is core_kernel_text(), so it returns 1. */
+static int lpt_reloc_read(void)
+{
+	return lpt_secret_of_target(1) +
+	       1000 * lpt_secret_of_vmlinux((unsigned long)_printk);
+}
+
+static struct klp_func funcs[] = {
+	{
+		.old_name = "lpt_target_read",
+		.new_func = lpt_reloc_read,
+	},
+	{ }
+};
+
+static struct klp_object objs[] = {
+	{
+		.name = "lpt_target",
+		.funcs = funcs,
+	},
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+};
+
+static int __init lpt_reloc_init(void)
+{
+	return klp_enable_patch(&patch);
+}
+module_init(lpt_reloc_init);
+
+static void __exit lpt_reloc_exit(void)
+{
+}
+module_exit(lpt_reloc_exit);
+
+MODULE_DESCRIPTION("A patch with livepatch relocations");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
