@@ -130,7 +130,7 @@ patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/refused
 	@$(vm) --timeout 300 $(this) tests/vm/replace
 	@$(vm) --timeout 300 $(this) tests/vm/samples
-	@$(vm) --timeout 300 $(this) tests/vm/wait
+	@$(vm) --timeout 300 --append livepatch.wait=1 $(this) tests/vm/wait
 
 ftrace: $(this)/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace

@@ -17,7 +17,6 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/delay.h>
 #include <linux/ftrace.h>
 #include <linux/init.h>
 #include <linux/jump_label.h>
@@ -29,6 +28,7 @@
 #include <linux/mutex.h>
 #include <linux/rculist.h>
 #include <linux/rethook.h>
+#include <linux/sched.h>
 #include <linux/static_call.h>
 #include <asm/alternative.h>
 #include <asm/sections.h>
@@ -155,7 +155,7 @@ bool klp_guard_settle(struct module *mod)
 	synchronize_rcu();
 #ifdef CONFIG_MODULE_UNLOAD
 	while (module_refcount(mod) > 1)
-		msleep(1);
+		schedule_timeout_uninterruptible(1);
 	return true;
 #else
 	return false;

@@ -33,7 +33,6 @@
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
 #include <asm/livepatch.h>
-#include <asm/processor.h>
 #include "exiting.h"
 #include "idle.h"
 

@@ -13,6 +13,9 @@
  * In the window nothing takes a lock, allocates, prints or edits a page table:
  * the CPU that would have to give way to it does not run.
  *
+ * Text that nobody can be in, that of a module which is being loaded, is written
+ * without a window, see klp_switch_still().
+ *
  * Locks, outermost first, as everybody who pokes text takes them: klp_mutex,
  * cpus_read_lock(), text_mutex. CPUs must not come and go between counting them
  * and stopping them; the text must not change between looking and writing.

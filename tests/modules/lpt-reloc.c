@@ -8,9 +8,7 @@
 #include <linux/init.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
-
-int lpt_secret_of_target(int x);
-int lpt_secret_of_vmlinux(unsigned long addr);
+#include "lpt-target.h"
 
 /* The first adds 42. The second is core_kernel_text(), so it returns 1. */
 static int lpt_reloc_read(void)

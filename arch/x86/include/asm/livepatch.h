@@ -9,7 +9,6 @@
 #include <linux/sched.h>
 #include <linux/types.h>
 #include <asm/asm.h>
-#include <asm/processor.h>
 #include <asm/text-patching.h>
 
 #define KLP_SITE_SIZE	JMP32_INSN_SIZE
