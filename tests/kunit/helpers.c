@@ -12,11 +12,29 @@
 #include "../transition.h"
 #include "helpers.h"
 
+/* A test that has failed may leave its patch enabled; the next ones go on. */
+static void lpt_give_up(void *data)
+{
+	struct lpt_patch *p = data;
+
+	klp_wait = false;
+	mutex_lock(&klp_mutex);
+	if (klp_transition_patch == &p->patch)
+		klp_transition_reverse();
+	if (p->patch.enabled && klp_transition_disable(&p->patch))
+		pr_err("patch '%s' stays\n", p->mod.name);
+	mutex_unlock(&klp_mutex);
+
+	if (p->patch.free_work.func)
+		flush_work(&p->patch.free_work);
+}
+
 struct lpt_patch *lpt_patch(struct kunit *test, const char *name)
 {
 	struct lpt_patch *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, lpt_give_up, p), 0);
 	strscpy(p->mod.name, name, sizeof(p->mod.name));
 	p->mod.state = MODULE_STATE_LIVE;
 	p->mod.klp = true;
