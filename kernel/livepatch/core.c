@@ -8,14 +8,16 @@
 #include <linux/delay.h>
 #include <linux/limits.h>
 #include <linux/livepatch.h>
-#include <linux/lockdep.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include "core.h"
 #include "exiting.h"
+#include "guard.h"
 #include "patch.h"
 #include "state.h"
 #include "symbol.h"
@@ -100,6 +102,7 @@ int klp_enable_patch(struct klp_patch *patch)
 		goto unlock;
 
 	klp_symbol_forget();
+	klp_patch_unload(patch);
 	klp_patch_free_start(patch);
 	mutex_unlock(&klp_mutex);
 	klp_patch_free_finish(patch);
@@ -174,14 +177,16 @@ struct klp_refusal {
 	int err;
 };
 
-/* Protected by klp_mutex. */
+/*
+ * The lock is not klp_mutex: callbacks of patches are called with that, and may
+ * want to register a module notifier.
+ */
 static LIST_HEAD(klp_refusals);
+static DEFINE_SPINLOCK(klp_refusals_lock);
 
 static int klp_refuse_later(const struct module *mod, int err)
 {
 	struct klp_refusal *refusal;
-
-	lockdep_assert_held(&klp_mutex);
 
 	refusal = kmalloc(sizeof(*refusal), GFP_KERNEL);
 	if (!refusal)
@@ -189,7 +194,9 @@ static int klp_refuse_later(const struct module *mod, int err)
 
 	refusal->mod = mod;
 	refusal->err = err;
+	spin_lock(&klp_refusals_lock);
 	list_add(&refusal->node, &klp_refusals);
+	spin_unlock(&klp_refusals_lock);
 	return 0;
 }
 
@@ -197,7 +204,7 @@ static int klp_refuse_later(const struct module *mod, int err)
  * klp_module_refused() - is a module to be refused?
  * @mod:	the module
  *
- * Context: Process context, may sleep. Takes klp_mutex.
+ * Context: Process context.
  * Return: why klp_module_coming() did not want it, once; then 0.
  */
 int klp_module_refused(const struct module *mod)
@@ -205,7 +212,7 @@ int klp_module_refused(const struct module *mod)
 	struct klp_refusal *refusal;
 	int err = 0;
 
-	mutex_lock(&klp_mutex);
+	spin_lock(&klp_refusals_lock);
 	list_for_each_entry(refusal, &klp_refusals, node) {
 		if (refusal->mod == mod) {
 			err = refusal->err;
@@ -214,18 +221,34 @@ int klp_module_refused(const struct module *mod)
 			break;
 		}
 	}
-	mutex_unlock(&klp_mutex);
+	spin_unlock(&klp_refusals_lock);
 
 	return err;
 }
 
 static int klp_module_notify(struct notifier_block *nb, unsigned long state,
-			     void *mod)
+			     void *data)
 {
+	struct module *mod = data;
+	int err;
+
 	if (state != MODULE_STATE_COMING)
 		return NOTIFY_DONE;
 
-	return notifier_from_errno(klp_module_refused(mod));
+	err = klp_module_refused(mod);
+	if (err) {
+		/*
+		 * As the loader will say soon; but from here on nobody may get a
+		 * reference, so that no kprobe is set after kprobes have been
+		 * told. Who has one is almost done.
+		 */
+		mod->state = MODULE_STATE_GOING;
+		if (!klp_guard_settle(mod))
+			pr_warn("module '%s' goes, and somebody uses it\n",
+				mod->name);
+	}
+
+	return notifier_from_errno(err);
 }
 
 static struct notifier_block klp_module_nb = {
@@ -294,17 +317,18 @@ static struct klp_patch *klp_find_patch(const struct module *mod)
 	return NULL;
 }
 
-static int klp_undo(struct klp_patch *patch)
+static void klp_undo(struct klp_patch *patch)
 {
-	pr_err("module '%s' goes, and its patch is enabled\n",
-	       patch->mod->name);
+	int ret = 0;
 
 	if (patch != klp_transition_patch)
-		return klp_transition_disable(patch);
-	if (patch->enabled)
+		ret = klp_transition_disable(patch);
+	else if (patch->enabled)
 		klp_transition_reverse();
 
-	return 0;
+	if (ret)
+		pr_err("module '%s' goes when that has succeeded\n",
+		       patch->mod->name);
 }
 
 /*
@@ -315,18 +339,23 @@ static int klp_undo(struct klp_patch *patch)
 static void klp_abandon(const struct module *mod)
 {
 	struct klp_patch *patch, *last = NULL;
+	unsigned int delay = 10;
 
 	for (;;) {
 		mutex_lock(&klp_mutex);
 		patch = klp_find_patch(mod);
-		if (patch && klp_undo(patch))
-			pr_err("trying again\n");
+		if (patch && !last)
+			pr_err("module '%s' goes, and its patch is enabled\n",
+			       mod->name);
+		if (patch)
+			klp_undo(patch);
 		mutex_unlock(&klp_mutex);
 		if (!patch)
 			break;
 
 		last = patch;
-		msleep(100);
+		msleep(delay);
+		delay = min(2 * delay, 10000);
 	}
 
 	/* It is part of the module. */

@@ -19,6 +19,7 @@
 
 #include <linux/ftrace.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -136,6 +137,16 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
 	return klp_symbol_text((unsigned long)register_kprobe, busy);
 }
 
+/* By anybody but the loader? Where references are not counted that may be so. */
+static bool klp_is_referenced(struct module *mod)
+{
+#ifdef CONFIG_MODULE_UNLOAD
+	return module_refcount(mod) > 1;
+#else
+	return true;
+#endif
+}
+
 /**
  * klp_guard_settle() - wait for who is setting a kprobe in a module that comes
  * @mod:	the module, which is being loaded
@@ -144,22 +155,40 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
  * the module with preemption off, so as an RCU reader, and gives the reference
  * back when the probe is armed. So when a grace period has passed, whoever asked
  * before the claims became active is known by his reference. The loader has one
- * too, and nobody else can get one before the module's init function runs.
+ * too. Others hardly can have one before the module's init function runs, but a
+ * callback of a patch can take one for good.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, which kprobes
  *	    know nothing of. What must not be probed is claimed.
- * Return: true when nobody is left; false if references are not counted.
+ * Return: true when nobody is left; false if somebody still has a reference after
+ *	   a second, or if references are not counted.
  */
 bool klp_guard_settle(struct module *mod)
 {
+	unsigned long end = jiffies + HZ;
+
 	synchronize_rcu();
-#ifdef CONFIG_MODULE_UNLOAD
-	while (module_refcount(mod) > 1)
+	while (klp_is_referenced(mod)) {
+		if (time_after(jiffies, end))
+			return false;
 		schedule_timeout_uninterruptible(1);
+	}
+
 	return true;
-#else
-	return false;
-#endif
+}
+
+/**
+ * klp_guard_settle_probes() - wait until nobody is in what is left of a kprobe
+ *
+ * Who is preempted in the code of an optimised kprobe is in the function that is
+ * probed, and nothing on his stack says so. That code is given up some time after
+ * the probe is gone.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_guard_settle_probes(void)
+{
+	wait_for_kprobe_optimizer();
 }
 
 static bool klp_in_blacklist(unsigned long addr)
@@ -186,6 +215,10 @@ int klp_guard_add_registrars(struct klp_ranges *busy)
 bool klp_guard_settle(struct module *mod)
 {
 	return true;
+}
+
+void klp_guard_settle_probes(void)
+{
 }
 
 /* Without kprobes there is no list; klp_own_path has what matters of it. */

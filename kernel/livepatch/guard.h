@@ -33,5 +33,6 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
 int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
 int __must_check klp_guard_add_trampolines(struct klp_ranges *busy);
 bool __must_check klp_guard_settle(struct module *mod);
+void klp_guard_settle_probes(void);
 
 #endif /* _LIVEPATCH_GUARD_H */

@@ -72,17 +72,31 @@ static void klp_free_objects(struct klp_patch *patch)
 
 	klp_for_each_object_safe(patch, obj, tmp_obj) {
 		klp_put_targets(obj);
-		/* Where tasks may still be in its text, it must stay whole. */
-		if (obj->mod && !patch->forced)
-			klp_reloc_clear(patch, obj);
-		obj->mod = NULL;
-
 		klp_for_each_func_safe(obj, func, tmp_func) {
 			list_del(&func->node);
 			kobject_put(&func->kobj);
 		}
 		list_del(&obj->node);
 		kobject_put(&obj->kobj);
+	}
+}
+
+/**
+ * klp_patch_unload() - forget what objects are there, nobody runs the patch
+ * @patch:	a patch that could not be enabled
+ *
+ * What it has written to itself is taken back, so that it can be tried again.
+ * Of a patch that was enabled it stays: its module may still use it.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_patch_unload(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+
+	klp_for_each_object(patch, obj) {
+		if (obj->mod)
+			klp_object_free_loaded(patch, obj);
 	}
 }
 
@@ -377,8 +391,6 @@ static int klp_init_object(struct klp_patch *patch, struct klp_object *obj)
 	struct klp_func *func;
 	int ret;
 
-	klp_find_module(obj);
-
 	ret = klp_sysfs_add_object(patch, obj);
 	if (ret)
 		return ret;
@@ -388,6 +400,8 @@ static int klp_init_object(struct klp_patch *patch, struct klp_object *obj)
 		if (ret)
 			return ret;
 	}
+
+	klp_find_module(obj);
 
 	return klp_object_loaded(obj) ? klp_object_init_loaded(patch, obj) : 0;
 }

@@ -19,6 +19,7 @@ bool klp_object_loaded(const struct klp_object *obj);
 
 int __must_check klp_patch_check(const struct klp_patch *patch);
 int __must_check klp_patch_init(struct klp_patch *patch);
+void klp_patch_unload(struct klp_patch *patch);
 void klp_patch_free_start(struct klp_patch *patch);
 void klp_patch_free_finish(struct klp_patch *patch);
 void klp_patch_free_async(struct klp_patch *patch);

@@ -223,23 +223,42 @@ static void klp_serialise(void *unused)
  * The text is not run by anybody, so the edits need no trap, and nobody has to
  * be stopped for them. But there is no knowing what a CPU has decoded ahead.
  */
-static int klp_switch_still(struct klp_switch *sw)
+static void klp_switch_still(struct klp_switch *sw)
 {
+	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_TAIL);
+	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_HEAD);
+	on_each_cpu(klp_serialise, NULL, true);
+}
+
+/**
+ * klp_switch_look() - look for what can be seen before anything is stopped
+ * @sw:		the set
+ *
+ * A probe is looked for first, as it changes the text as well. One that is not
+ * armed can still be added after this.
+ *
+ * Context: Process context. Caller holds text_mutex.
+ * Return: 0, -EBUSY if there is a probe, or -EADDRINUSE if somebody else has
+ *	   changed the text.
+ */
+int klp_switch_look(struct klp_switch *sw)
+{
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_look, sw);
+
 	preempt_disable();
 	sw->probe = klp_guard_find_probe(&sw->unprobed);
 	preempt_enable();
 	if (sw->probe)
 		return -EBUSY;
 
-	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_TAIL);
-	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_HEAD);
-	on_each_cpu(klp_serialise, NULL, true);
-	return 0;
+	sw->changed = klp_edits_check(sw->edits, sw->nr_edits);
+
+	return sw->changed ? -EADDRINUSE : 0;
 }
 
 /*
- * One attempt. Return: 0, -EBUSY if a task or a probe is in the way, or the
- * error of klp_edits_check() or stop_machine().
+ * One attempt. Return: 0, -EBUSY if a task or a probe is in the way, -EADDRINUSE
+ * if the text is not what it must be, or the error of stop_machine().
  */
 static int klp_switch_attempt(struct klp_switch *sw)
 {
@@ -250,14 +269,17 @@ static int klp_switch_attempt(struct klp_switch *sw)
 	cpus_read_lock();
 	mutex_lock(&text_mutex);
 
-	ret = klp_edits_check(sw->edits, sw->nr_edits);
-	if (!ret && sw->mode == KLP_SWITCH_STILL)
-		ret = klp_switch_still(sw);
-	else if (!ret)
+	ret = klp_switch_look(sw);
+	if (ret)
+		goto unlock;
+
+	if (sw->mode == KLP_SWITCH_STILL)
+		klp_switch_still(sw);
+	else
 		ret = klp_switch_stopped(sw);
 	if (!ret)
 		klp_edits_tell(sw->edits, sw->nr_edits);
-
+unlock:
 	mutex_unlock(&text_mutex);
 	cpus_read_unlock();
 	return ret;
@@ -315,13 +337,16 @@ int klp_switch_run(struct klp_switch *sw, unsigned int attempts)
 }
 
 /**
- * klp_switch_report() - log who was in the way
- * @sw:		the set, for which klp_switch_run() returned -EBUSY
+ * klp_switch_report() - log who or what was in the way
+ * @sw:		the set, for which klp_switch_run() has failed
  *
  * Context: Process context.
  */
 void klp_switch_report(const struct klp_switch *sw)
 {
+	if (sw->changed)
+		pr_err("'%s': somebody else changed the text at %pS\n",
+		       sw->name, (void *)sw->changed);
 	if (sw->probe)
 		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
 			(void *)sw->probe);

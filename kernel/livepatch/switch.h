@@ -37,6 +37,7 @@ enum klp_switch_mode {
  * @unprobed:	text that must not carry a kprobe
  * @idle:	who was in the way at the last attempt
  * @probe:	the kprobe that was in the way at the last attempt, or 0
+ * @changed:	a site that somebody else had changed at the last attempt, or 0
  */
 struct klp_switch {
 	const char *name;
@@ -48,6 +49,7 @@ struct klp_switch {
 	struct klp_ranges unprobed;
 	struct klp_idle idle;
 	unsigned long probe;
+	unsigned long changed;
 };
 
 struct klp_switch *klp_switch_alloc(const char *name,
@@ -56,6 +58,7 @@ int __must_check klp_switch_add(struct klp_switch *sw,
 				const struct klp_site *site,
 				void *from, void *to);
 int __must_check klp_switch_run(struct klp_switch *sw, unsigned int attempts);
+int __must_check klp_switch_look(struct klp_switch *sw);
 void klp_switch_report(const struct klp_switch *sw);
 void klp_switch_free(struct klp_switch *sw);
 

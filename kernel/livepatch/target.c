@@ -267,7 +267,10 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 	if (ret)
 		return ret;
 
-	return klp_ranges_add_all(&sw->unprobed, &target->claim.ranges);
+	/* Who is in the code of a probe is not seen to be in the function. */
+	return klp_ranges_add_all(&sw->unprobed,
+				  sw->mode == KLP_SWITCH_FORCED ?
+				  &target->text : &target->claim.ranges);
 }
 
 /**

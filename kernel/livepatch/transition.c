@@ -68,6 +68,18 @@ static struct klp_pace {
 	unsigned long report_at;
 } klp_pace;
 
+/**
+ * enum klp_report - what to log if a switch fails
+ * @KLP_REPORT_NOTHING:	nothing
+ * @KLP_REPORT_ERRORS:	what will not pass by itself
+ * @KLP_REPORT_ALL:	who is in the way, too
+ */
+enum klp_report {
+	KLP_REPORT_NOTHING,
+	KLP_REPORT_ERRORS,
+	KLP_REPORT_ALL,
+};
+
 static const char *klp_direction(const struct klp_patch *patch)
 {
 	return patch->enabled ? "patching" : "unpatching";
@@ -171,7 +183,7 @@ static void klp_set_patched(struct klp_patch *patch)
 
 /* Switch the patch for all objects that are loaded. All or nothing. */
 static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
-			      bool report)
+			      enum klp_report report)
 {
 	struct klp_patch *patch = klp_transition_patch, *other;
 	struct klp_switch *sw;
@@ -186,7 +198,7 @@ static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
 		ret = klp_targets_prepare(sw);
 	if (!ret)
 		ret = klp_switch_run(sw, attempts);
-	if (ret == -EBUSY && report)
+	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
 		klp_switch_report(sw);
 	klp_targets_finish(!ret);
 	klp_switch_free(sw);
@@ -279,7 +291,8 @@ static void klp_retry_work(struct work_struct *work)
 		goto unlock;
 
 	report = time_after_eq(jiffies, klp_pace.report_at);
-	ret = klp_transition_try(KLP_SWITCH_IDLE, 1, report);
+	ret = klp_transition_try(KLP_SWITCH_IDLE, 1,
+				 report ? KLP_REPORT_ALL : KLP_REPORT_NOTHING);
 	if (!ret) {
 		klp_end();
 		goto unlock;
@@ -310,7 +323,8 @@ static int klp_start(void)
 		  klp_direction(patch));
 
 	ret = klp_transition_try(KLP_SWITCH_IDLE,
-				 wait ? KLP_FEW_ATTEMPTS : KLP_ATTEMPTS, !wait);
+				 wait ? KLP_FEW_ATTEMPTS : KLP_ATTEMPTS,
+				 wait ? KLP_REPORT_ERRORS : KLP_REPORT_ALL);
 	if (ret == -EBUSY && wait) {
 		klp_pace.retry = KLP_MIN_RETRY;
 		klp_pace.report = KLP_MIN_REPORT;
@@ -445,16 +459,37 @@ void klp_transition_reverse(void)
 	klp_end();
 }
 
-/* The patches in whose text there may be tasks after they were forced out. */
+/* Does the transition take a patch out? There may be tasks in its text then. */
+static bool klp_takes_out(const struct klp_patch *other)
+{
+	const struct klp_patch *patch = klp_transition_patch;
+
+	return other == patch ? !patch->enabled : klp_replaces(patch, other);
+}
+
+/* A module that has begun to go cannot stay for those who are in it. */
+static bool klp_cannot_stay(void)
+{
+	struct klp_patch *patch;
+
+	klp_for_each_patch(patch) {
+		if (klp_takes_out(patch) &&
+		    patch->mod->state == MODULE_STATE_GOING) {
+			pr_err("'%s' cannot be forced out, its module goes\n",
+			       patch->mod->name);
+			return true;
+		}
+	}
+
+	return false;
+}
+
 static void klp_set_forced(void)
 {
-	struct klp_patch *patch = klp_transition_patch, *other;
+	struct klp_patch *patch;
 
-	klp_for_each_patch(other) {
-		if (other == patch ? !patch->enabled :
-				     klp_replaces(patch, other))
-			other->forced = true;
-	}
+	klp_for_each_patch(patch)
+		patch->forced = klp_takes_out(patch);
 }
 
 /**
@@ -465,7 +500,8 @@ static void klp_set_forced(void)
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, and has seen that
  *	    klp_transition_patch is not NULL.
- * Return: 0, or an error of klp_switch_run(), with the transition still waiting.
+ * Return: 0; or -EBUSY if the module of a patch that would be forced out goes, or
+ *	   an error of klp_switch_run(), with the transition still waiting.
  */
 int klp_transition_force(void)
 {
@@ -473,9 +509,14 @@ int klp_transition_force(void)
 
 	lockdep_assert_held(&klp_mutex);
 
+	if (klp_cannot_stay())
+		return -EBUSY;
+
 	pr_warn("forcing remaining tasks to the patched state\n");
 
-	ret = klp_transition_try(KLP_SWITCH_FORCED, KLP_ATTEMPTS, true);
+	klp_guard_settle_probes();
+	ret = klp_transition_try(KLP_SWITCH_FORCED, KLP_ATTEMPTS,
+				 KLP_REPORT_ALL);
 	if (ret)
 		return ret;
 
@@ -504,7 +545,7 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 		sw->mode = KLP_SWITCH_IDLE;
 	if (!ret)
 		ret = klp_switch_run(sw, KLP_ATTEMPTS);
-	if (ret == -EBUSY)
+	if (ret)
 		klp_switch_report(sw);
 	klp_targets_finish(!ret);
 	klp_switch_free(sw);

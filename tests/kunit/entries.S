@@ -5,6 +5,7 @@
 #include <linux/objtool.h>
 #include <asm/alternative.h>
 #include <asm/ibt.h>
+#include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
 	.text
@@ -61,6 +62,20 @@ SYM_FUNC_START(lpt_unreliable)
 	movl	$2, %eax
 	RET
 SYM_FUNC_END(lpt_unreliable)
+
+/* Sleeps in what is called by the first instruction, which is short. */
+SYM_FUNC_START(lpt_calls_early)
+	ANNOTATE_RETPOLINE_SAFE
+	call	*%rax
+	movl	$2, %eax
+	RET
+SYM_FUNC_END(lpt_calls_early)
+
+SYM_FUNC_START(lpt_calls_early_caller)
+	movq	$lpt_park, %rax
+	call	lpt_calls_early
+	RET
+SYM_FUNC_END(lpt_calls_early_caller)
 
 /* Sleeps in a loop, once, whose head is among the first five bytes. */
 SYM_FUNC_START(lpt_loops)

@@ -41,6 +41,7 @@ int lpt_has_part(struct lpt_park *park);
 int lpt_has_part_caller(struct lpt_park *park);
 int lpt_unreliable(struct lpt_park *park);
 int lpt_loops(struct lpt_park *park);
+int lpt_calls_early_caller(struct lpt_park *park);
 void lpt_short(void);
 void lpt_plain(void);
 void lpt_with_endbr(void);

@@ -38,6 +38,7 @@ struct lpt_patch *lpt_patch(struct kunit *test, const char *name)
 	strscpy(p->mod.name, name, sizeof(p->mod.name));
 	p->mod.state = MODULE_STATE_LIVE;
 	p->mod.klp = true;
+	p->mod.klp_info = &p->info;
 	atomic_set(&p->mod.refcnt, 1);
 	p->objs[0].funcs = p->funcs;
 	p->patch.mod = &p->mod;
@@ -106,8 +107,15 @@ void lpt_restore(const struct lpt_snapshot *snap)
 
 void lpt_wait_transition(void)
 {
-	while (READ_ONCE(klp_transition_patch))
+	bool waits;
+
+	do {
 		schedule_timeout_uninterruptible(1);
+		/* With the lock, as it is over before all is given back. */
+		mutex_lock(&klp_mutex);
+		waits = klp_transition_patch;
+		mutex_unlock(&klp_mutex);
+	} while (waits);
 }
 
 void lpt_expect_unchanged(struct kunit *test, const struct lpt_snapshot *snap)

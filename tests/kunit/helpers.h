@@ -13,6 +13,7 @@
 /**
  * struct lpt_patch - a patch and what stands in for its module
  * @mod:	a module that has a name, a state and a reference count
+ * @info:	its file, in which there are no sections
  * @patch:	the patch
  * @objs:	one object, vmlinux, and the end
  * @funcs:	its functions, and the end
@@ -20,6 +21,7 @@
  */
 struct lpt_patch {
 	struct module mod;
+	struct klp_modinfo info;
 	struct klp_patch patch;
 	struct klp_object objs[2];
 	struct klp_func funcs[LPT_MAX_FUNCS + 1];

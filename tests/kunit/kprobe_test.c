@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A function is patched, or probed, but not both. */
 
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/jump_label.h>
 #include <linux/kallsyms.h>
@@ -123,7 +124,12 @@ static int run_switch(struct klp_switch *sw)
 	return ret;
 }
 
-/* A probe that came after the guards looked is found in the window. */
+static int look_at_nothing(struct klp_switch *sw)
+{
+	return 0;
+}
+
+/* A probe that came after the guards looked is found before, and in, the window. */
 static void kprobe_in_window(struct kunit *test)
 {
 	struct kprobe kp = { .addr = (void *)lpt_one, .pre_handler = count_hit };
@@ -135,6 +141,11 @@ static void kprobe_in_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, run_switch(sw), 0);
 	KUNIT_EXPECT_EQ(test, register_kprobe(&kp), 0);
 	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)kp.addr);
+	sw->probe = 0;
+	kunit_activate_static_stub(test, klp_switch_look, look_at_nothing);
+	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
+	kunit_deactivate_static_stub(test, klp_switch_look);
 	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)kp.addr);
 	unregister_kprobe(&kp);
 	klp_switch_free(sw);

@@ -83,9 +83,6 @@ static struct lpt_patch *module_patch(struct kunit *test, const char *name,
 	struct lpt_patch *p = lpt_patch(test, name);
 
 	p->objs[0].name = "lpt_module";
-	p->mod.klp_info = kunit_kzalloc(test, sizeof(*p->mod.klp_info),
-					GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, p->mod.klp_info);
 	lpt_replace(p, "lpt_one", new_func);
 	return p;
 }
@@ -325,6 +322,16 @@ static void module_refused_by_another(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+static int leave_later(void *data)
+{
+	struct lpt_parked *parked = data;
+
+	/* That is for more than one attempt. */
+	schedule_timeout_uninterruptible(2 * HZ);
+	complete(&parked->park.leave);
+	return 0;
+}
+
 /* The init function of a patch module fails after it has enabled its patch. */
 static void module_abandons_patch(struct kunit *test)
 {
@@ -338,8 +345,28 @@ static void module_abandons_patch(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
 	lpt_expect_gone(test, p);
 
+	/* Somebody is in a new function, and leaves later. */
+	p->mod.state = MODULE_STATE_LIVE;
+	p->funcs[0] = (struct klp_func){
+		.old_name = "lpt_sleeper",
+		.new_func = lpt_sleeper_new,
+	};
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	lpt_park_in(test, &parked, lpt_sleeper);
+	kthread_run(leave_later, &parked, "lpt_leaver");
+	p->mod.state = MODULE_STATE_GOING;
+	klp_module_going(&p->mod);
+	lpt_expect_gone(test, p);
+	kthread_stop(parked.task);
+	put_task_struct(parked.task);
+	KUNIT_EXPECT_EQ(test, parked.result, LPT_NEW);
+
 	/* The same while it waits. */
 	p->mod.state = MODULE_STATE_LIVE;
+	p->funcs[0] = (struct klp_func){
+		.old_name = "lpt_one",
+		.new_func = lpt_one_new,
+	};
 	lpt_replace(p, "lpt_sleeper", lpt_sleeper_new);
 	klp_wait = true;
 	lpt_park_in(test, &parked, lpt_sleeper);
@@ -353,13 +380,20 @@ static void module_abandons_patch(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
-/* Stands in for register_kprobe(), which asked before the patch claimed. */
+/*
+ * Stands in for register_kprobe(), which asked before the patch claimed, and is
+ * not done before somebody waits for it.
+ */
+static struct klp_func *registrar_func;
 static struct module *registrar_mod;
 static bool registrar_done;
 
 static int registrar_fn(void *unused)
 {
-	schedule_timeout_uninterruptible(HZ / 10);
+	while (!READ_ONCE(registrar_func->target->claim.active))
+		schedule_timeout_uninterruptible(1);
+	synchronize_rcu();
+	synchronize_rcu();
 	WRITE_ONCE(registrar_done, true);
 	module_put(registrar_mod);
 	return 0;
@@ -367,7 +401,9 @@ static int registrar_fn(void *unused)
 
 static int begin_to_register(struct klp_object *obj)
 {
+	registrar_func = obj->funcs;
 	registrar_mod = obj->mod;
+	registrar_done = false;
 	atomic_inc(&registrar_mod->refcnt);
 
 	return PTR_ERR_OR_ZERO(kthread_run(registrar_fn, NULL, "lpt_registrar"));
@@ -389,18 +425,62 @@ static void module_is_referenced(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+static int pin(struct klp_object *obj)
+{
+	atomic_inc(&obj->mod->refcnt);
+	return 0;
+}
+
+/* Who keeps a reference is not waited for, but then the machine is stopped. */
+static void module_is_pinned(struct kunit *test)
+{
+	struct lpt_module *m = make_module(test);
+	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
+	struct lpt_snapshot sleeper;
+	struct lpt_parked parked;
+
+	lpt_snapshot(&sleeper, lpt_sleeper);
+	p->objs[0].callbacks.pre_patch = pin;
+	lpt_replace(p, "lpt_sleeper", lpt_sleeper_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, come(m), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	go(m);
+	lpt_restore(&sleeper);
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, come(m), -EBUSY);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
+	lpt_unpark(&parked);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+static struct kprobe probe;
+
+static int set_probe(struct klp_object *obj)
+{
+	probe = (struct kprobe){ .symbol_name = "lpt_one" };
+	return register_kprobe(&probe);
+}
+
 static void module_is_probed(struct kunit *test)
 {
-	struct kprobe probe = { .symbol_name = "lpt_one" };
 	struct lpt_module *m = make_module(test);
 	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
 
 	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
-	KUNIT_EXPECT_EQ(test, register_kprobe(&probe), 0);
+
+	/* Before anybody has looked, and after it. */
+	KUNIT_EXPECT_EQ(test, set_probe(NULL), 0);
+	KUNIT_EXPECT_EQ(test, come(m), -EBUSY);
+	unregister_kprobe(&probe);
+	p->objs[0].callbacks.pre_patch = set_probe;
 	KUNIT_EXPECT_EQ(test, come(m), -EBUSY);
 	unregister_kprobe(&probe);
 	wait_for_kprobe_optimizer();
 
+	p->objs[0].callbacks.pre_patch = NULL;
 	KUNIT_EXPECT_EQ(test, come(m), 0);
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
 	go(m);
@@ -433,9 +513,6 @@ static struct lpt_patch *waiting_patch(struct kunit *test)
 	objs[1].callbacks.pre_unpatch = pre_unpatch;
 	objs[1].callbacks.post_unpatch = post_unpatch;
 	p->patch.objs = objs;
-	p->mod.klp_info = kunit_kzalloc(test, sizeof(*p->mod.klp_info),
-					GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, p->mod.klp_info);
 	memset(calls, 0, sizeof(calls));
 	return p;
 }
@@ -493,9 +570,10 @@ static struct kunit_case module_cases[] = {
 	KUNIT_CASE(module_lacks_function),
 	KUNIT_CASE(module_is_still),
 	KUNIT_CASE(module_refused_by_another),
-	KUNIT_CASE(module_abandons_patch),
+	KUNIT_CASE_SLOW(module_abandons_patch),
 #ifdef CONFIG_KPROBES
 	KUNIT_CASE(module_is_referenced),
+	KUNIT_CASE_SLOW(module_is_pinned),
 	KUNIT_CASE(module_is_probed),
 #endif
 	KUNIT_CASE(module_waits),

@@ -217,6 +217,12 @@ static void reloc_section_name(struct kunit *test)
 	expect_fails(test, r, 0);
 }
 
+static int find_nothing(const char *objname, const char *name,
+			unsigned long sympos, unsigned long *addr)
+{
+	return -ENOENT;
+}
+
 static void reloc_symbol_name(struct kunit *test)
 {
 	static const char * const bad[] = {
@@ -241,11 +247,13 @@ static void reloc_symbol_name(struct kunit *test)
 	expect_fails(test, r, -EINVAL);
 	put_long(name, ".klp.sym.vmlinux.", KSYM_NAME_LEN, ",0");
 	expect_fails(test, r, -EINVAL);
-	/* These are well-formed, and not found. */
+	/* These are well-formed, and looked for. */
+	kunit_activate_static_stub(test, klp_symbol_find, find_nothing);
 	put_long(name, ".klp.sym.", MODULE_NAME_LEN - 1, ".lpt_one,0");
-	expect_fails(test, r, -EINVAL);
+	expect_fails(test, r, -ENOENT);
 	put_long(name, ".klp.sym.vmlinux.", KSYM_NAME_LEN - 1, ",0");
-	expect_fails(test, r, -EINVAL);
+	expect_fails(test, r, -ENOENT);
+	kunit_deactivate_static_stub(test, klp_symbol_find);
 }
 
 static void reloc_symbol_not_found(struct kunit *test)

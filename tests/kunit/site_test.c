@@ -5,6 +5,7 @@
 #include <linux/ftrace.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
+#include <linux/memory.h>
 #include <asm/livepatch.h>
 #include <asm/sections.h>
 #include "../patch.h"
@@ -108,6 +109,70 @@ static void site_encoding(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, edits[0].text, forward, KLP_SITE_SIZE);
 	KUNIT_EXPECT_MEMEQ(test, edits[1].text, backward, KLP_SITE_SIZE);
 	KUNIT_EXPECT_MEMEQ(test, edits[2].text, site.orig, KLP_SITE_SIZE);
+}
+
+struct branch_case {
+	const char *what;
+	u8 text[8];
+	unsigned int size;
+	int site;
+	bool hit;
+};
+
+/* The text, where the site is from its beginning, and whether it is hit. */
+static const struct branch_case branch_cases[] = {
+	{ "jmp rel8, to the first byte", { 0xeb, 0xfe }, 2, 0, true },
+	{ "jmp rel8, to the last byte", { 0xeb, 0xfe }, 2, -4, true },
+	{ "jmp rel8, behind the last", { 0xeb, 0xfe }, 2, -5, false },
+	{ "jmp rel8, before the first", { 0xeb, 0xfe }, 2, 1, false },
+	{ "jcc rel8", { 0x74, 0xfe }, 2, -2, true },
+	{ "jcxz", { 0xe3, 0xfe }, 2, -2, true },
+	{ "jmp rel32", { 0xe9, 0xfb, 0xff, 0xff, 0xff }, 5, -2, true },
+	{ "jmp rel32, elsewhere", { 0xe9, 0, 0, 0, 0 }, 5, -2, false },
+	{ "jcc rel32", { 0x0f, 0x84, 0xfa, 0xff, 0xff, 0xff }, 6, -2, true },
+	{ "another 0f", { 0x0f, 0x1f, 0x44, 0, 0 }, 5, 0, false },
+	{ "call, inside", { 0xe8, 0xfb, 0xff, 0xff, 0xff }, 5, -2, true },
+	{ "call of the function", { 0xe8, 0xfb, 0xff, 0xff, 0xff }, 5, 0, false },
+	{ "second instruction", { NOP, 0xeb, 0xfe }, 3, 0, true },
+	{ "no branch", { NOP, RET }, 2, 0, false },
+	{ "no instruction", { 0x0f, 0x38, 0xf2, NOP }, 4, 100, true },
+	{ "jmp *%rax", { 0xff, 0xe0 }, 2, 100,
+	  !IS_ENABLED(CONFIG_MITIGATION_RETPOLINE) &&
+	  !IS_ENABLED(CONFIG_X86_KERNEL_IBT) },
+};
+
+static void branch_desc(const struct branch_case *c, char *desc)
+{
+	strscpy(desc, c->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(branch, branch_cases, branch_desc);
+
+/* Who is in the text may come back to the site. */
+static void site_branch(struct kunit *test)
+{
+	const struct branch_case *c = test->param_value;
+	struct klp_site site = { .addr = (unsigned long)c->text + c->site };
+	unsigned long start = (unsigned long)c->text;
+	bool hit;
+
+	mutex_lock(&text_mutex);
+	hit = klp_site_branched_to(&site, start, start + c->size);
+	mutex_unlock(&text_mutex);
+	KUNIT_EXPECT_EQ(test, hit, c->hit);
+}
+
+/* So may who takes a jump label that is off now. */
+static void site_branch_hidden(struct kunit *test)
+{
+	struct klp_ranges none = {};
+	struct klp_site site = {};
+
+	KUNIT_EXPECT_FALSE(test, klp_guard_reentered(&site, &none));
+	if (IS_ENABLED(CONFIG_JUMP_LABEL)) {
+		site.addr = jump_entry_target(__start___jump_table) - 4;
+		KUNIT_EXPECT_TRUE(test, klp_guard_reentered(&site, &none));
+	}
 }
 
 static void site_reach(struct kunit *test)
@@ -259,6 +324,8 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE(site_not_code),
 	KUNIT_CASE(site_of_functions),
 	KUNIT_CASE(site_encoding),
+	KUNIT_CASE_PARAM(site_branch, branch_gen_params),
+	KUNIT_CASE(site_branch_hidden),
 	KUNIT_CASE(site_reach),
 	KUNIT_CASE(site_refused_short),
 	KUNIT_CASE(site_refused_not_text),

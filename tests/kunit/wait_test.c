@@ -239,6 +239,42 @@ static void wait_force_loop(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+/* Or goes on in the middle of the bytes that are written. */
+static void wait_force_inside(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_parked parked;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_calls_early", lpt_sleeper_new);
+	lpt_park_in(test, &parked, lpt_calls_early_caller);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, force(test, p), -EBUSY);
+	expect_waits(test, p, true, 31);
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_NEW);
+	lpt_wait_transition();
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+/* A module that has begun to go does not stay, so nobody may be left in it. */
+static void wait_force_going(struct kunit *test)
+{
+	struct lpt_patch *p = sleeper_patch(test, "lpt_patch");
+	struct lpt_parked new;
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	lpt_park_in(test, &new, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	p->mod.state = MODULE_STATE_GOING;
+	KUNIT_EXPECT_EQ(test, force(test, p), -EBUSY);
+	expect_waits(test, p, false, 32);
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&new), LPT_NEW);
+	lpt_wait_transition();
+	flush_work(&p->patch.free_work);
+	lpt_expect_gone(test, p);
+}
+
 static struct klp_idle idle;
 
 static int scan(struct task_struct *task, struct klp_ranges *ranges)
@@ -249,8 +285,8 @@ static int scan(struct task_struct *task, struct klp_ranges *ranges)
 	return atomic_read(&idle.nr_blockers);
 }
 
-/* But where somebody is in the bytes that are written it does. */
-static void wait_force_inside(struct kunit *test)
+/* But there it looks for the text itself. */
+static void wait_force_scan(struct kunit *test)
 {
 	struct klp_ranges here = {}, there = {};
 	struct lpt_parked parked;
@@ -370,7 +406,9 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE(wait_force_replace),
 	KUNIT_CASE(wait_force_unreliable),
 	KUNIT_CASE_SLOW(wait_force_loop),
-	KUNIT_CASE(wait_force_inside),
+	KUNIT_CASE_SLOW(wait_force_inside),
+	KUNIT_CASE(wait_force_going),
+	KUNIT_CASE(wait_force_scan),
 	KUNIT_CASE(wait_second),
 	KUNIT_CASE(wait_error),
 #ifdef CONFIG_KPROBES

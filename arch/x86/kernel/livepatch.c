@@ -321,10 +321,9 @@ void klp_edits_unmap(struct klp_edit *edits, unsigned int nr)
  *
  * Context: Process context. Caller holds text_mutex, and keeps it until the
  *	    edits are made.
- * Return: 0, or -EADDRINUSE, with a line in the log, if somebody else has
- *	   changed a site meanwhile.
+ * Return: 0, or the address of a site that somebody else has changed meanwhile.
  */
-int klp_edits_check(const struct klp_edit *edits, unsigned int nr)
+unsigned long klp_edits_check(const struct klp_edit *edits, unsigned int nr)
 {
 	u8 text[KLP_SITE_SIZE];
 	unsigned int i;
@@ -335,11 +334,8 @@ int klp_edits_check(const struct klp_edit *edits, unsigned int nr)
 		const struct klp_site *site = edits[i].site;
 
 		klp_site_text(text, site, edits[i].from);
-		if (memcmp((void *)site->addr, text, KLP_SITE_SIZE)) {
-			pr_err("somebody else changed the text at %pS\n",
-			       (void *)site->addr);
-			return -EADDRINUSE;
-		}
+		if (memcmp((void *)site->addr, text, KLP_SITE_SIZE))
+			return site->addr;
 	}
 
 	return 0;

@@ -98,7 +98,8 @@ int klp_site_reachable(const struct klp_site *site, void *to);
 
 int __must_check klp_edits_map(struct klp_edit *edits, unsigned int nr);
 void klp_edits_unmap(struct klp_edit *edits, unsigned int nr);
-int __must_check klp_edits_check(const struct klp_edit *edits, unsigned int nr);
+unsigned long __must_check klp_edits_check(const struct klp_edit *edits,
+					   unsigned int nr);
 void klp_edits_encode(struct klp_edit *edits, unsigned int nr);
 void klp_edits_write(struct klp_edit *edits, unsigned int nr,
 		     enum klp_step step);
