@@ -156,10 +156,20 @@ static int register_fn(void *data)
 	return try_probe(data);
 }
 
+/* By a thread of its own, as a switch must not be made with this lock held. */
+static int hold_jump_label_lock(struct lpt_park *park)
+{
+	jump_label_lock();
+	lpt_park(park);
+	jump_label_unlock();
+	return 0;
+}
+
 /* Who is about to set a probe is in the way, whatever he wants to probe. */
 static void kprobe_registrar_in_window(struct kunit *test)
 {
 	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe", KLP_SWITCH_IDLE);
+	struct lpt_parked holder;
 	struct task_struct *task;
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);
@@ -168,12 +178,12 @@ static void kprobe_registrar_in_window(struct kunit *test)
 	get_task_struct(task);
 
 	/* register_kprobe() waits for this lock before anything else. */
-	jump_label_lock();
+	lpt_park_in(test, &holder, hold_jump_label_lock);
 	wake_up_process(task);
 	lpt_wait_asleep(task);
 	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
 	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, task->pid);
-	jump_label_unlock();
+	lpt_unpark(&holder);
 
 	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
 	put_task_struct(task);
