@@ -12,7 +12,7 @@ module_param(how, charp, 0444);
 
 static noinline int lpt_bad_new(void)
 {
-	return 0;
+	return 1;
 }
 
 #define GOOD { .old_name = "lpt_target_read", .new_func = lpt_bad_new }
@@ -52,6 +52,8 @@ static struct bad bads[] = {
 	{ "wrong_position", { { .name = "lpt_target" } },
 	  { { .old_name = "lpt_target_read", .new_func = lpt_bad_new,
 	      .old_sympos = 2 } } },
+	/* This one is good, but the module is not. */
+	{ "init_fails", { { .name = "lpt_target" } }, { GOOD } },
 	{ "data", { { .name = "lpt_target" } }, { NAMED("at_init") } },
 };
 
@@ -77,7 +79,7 @@ static int __init lpt_bad_init(void)
 			else if (strcmp(how, "no_functions"))
 				bad->objs[j].funcs = &bad->funcs[2 * j];
 		}
-		return klp_enable_patch(&patch);
+		return klp_enable_patch(&patch) ?: -EIO;
 	}
 
 	return -ENOENT;
