@@ -158,8 +158,9 @@ static bool klp_is_referenced(struct module *mod)
  * too. Others hardly can have one before the module's init function runs, but a
  * callback of a patch can take one for good.
  *
- * Context: Process context, may sleep. Caller holds klp_mutex, which kprobes
- *	    know nothing of. What must not be probed is claimed.
+ * Context: Process context, may sleep, also with klp_mutex held, which kprobes
+ *	    know nothing of. What must not be probed is claimed, or the module
+ *	    is going and cannot be referenced any more.
  * Return: true when nobody is left; false if somebody still has a reference after
  *	   a second, or if references are not counted.
  */
