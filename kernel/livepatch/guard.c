@@ -516,6 +516,7 @@ static const char *klp_site_shared(const struct klp_site *site)
 	return NULL;
 }
 
+#ifdef CONFIG_JUMP_LABEL
 static bool klp_jump_labels_hit(const struct klp_site *site,
 				const struct jump_entry *entry,
 				const struct jump_entry *end)
@@ -533,9 +534,8 @@ static bool klp_jump_labels_hit(const struct klp_site *site,
 /* A jump label can be a NOP now and a jump later. */
 static bool klp_site_jumped_to(const struct klp_site *site)
 {
-	bool hit = false;
-#ifdef CONFIG_JUMP_LABEL
 	const struct module *mod;
+	bool hit = false;
 
 	if (core_kernel_text(site->addr))
 		return klp_jump_labels_hit(site, __start___jump_table,
@@ -548,9 +548,15 @@ static bool klp_site_jumped_to(const struct klp_site *site)
 					  mod->jump_entries +
 					  mod->num_jump_entries);
 	preempt_enable();
-#endif
+
 	return hit;
 }
+#else
+static bool klp_site_jumped_to(const struct klp_site *site)
+{
+	return false;
+}
+#endif
 
 /**
  * klp_guard_reentered() - can who is in a function get back to its first bytes?

@@ -3,6 +3,7 @@
 
 #include <kunit/test.h>
 #include <linux/kprobes.h>
+#include "../guard.h"
 #include "../idle.h"
 #include "../patch.h"
 #include "../symbol.h"
@@ -306,6 +307,29 @@ static void wait_force_scan(struct kunit *test)
 	klp_ranges_free(&there);
 }
 
+#ifdef CONFIG_KRETPROBES
+/* Or where it cannot be: who traces returns hides where a task goes on. */
+static void wait_force_trampoline(struct kunit *test)
+{
+	struct kretprobe probe = { .kp.symbol_name = "lpt_park", .maxactive = 2 };
+	struct klp_ranges trampolines = {};
+	struct lpt_parked parked;
+
+	KUNIT_ASSERT_EQ(test, klp_guard_add_trampolines(&trampolines), 0);
+	lpt_park_in(test, &parked, lpt_unreliable);
+	KUNIT_EXPECT_EQ(test, scan(parked.task, &trampolines), 0);
+	lpt_unpark(&parked);
+
+	KUNIT_EXPECT_EQ(test, register_kretprobe(&probe), 0);
+	lpt_park_in(test, &parked, lpt_unreliable);
+	KUNIT_EXPECT_EQ(test, scan(parked.task, &trampolines), 1);
+	lpt_unpark(&parked);
+	unregister_kretprobe(&probe);
+	wait_for_kprobe_optimizer();
+	klp_ranges_free(&trampolines);
+}
+#endif
+
 static unsigned int nr_undone;
 
 static void count_undone(struct klp_object *obj)
@@ -409,6 +433,9 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE_SLOW(wait_force_inside),
 	KUNIT_CASE(wait_force_going),
 	KUNIT_CASE(wait_force_scan),
+#ifdef CONFIG_KRETPROBES
+	KUNIT_CASE(wait_force_trampoline),
+#endif
 	KUNIT_CASE(wait_second),
 	KUNIT_CASE(wait_error),
 #ifdef CONFIG_KPROBES
