@@ -230,6 +230,24 @@ static bool klp_in_blacklist(unsigned long addr)
 #endif
 
 /**
+ * klp_guard_find_probe_running() - the same while the machine runs
+ * @ranges:	the text
+ *
+ * Context: Any.
+ * Return: the address of a kprobe, armed or not, or 0 if there is none.
+ */
+unsigned long klp_guard_find_probe_running(const struct klp_ranges *ranges)
+{
+	unsigned long probe;
+
+	preempt_disable();
+	probe = klp_guard_find_probe(ranges);
+	preempt_enable();
+
+	return probe;
+}
+
+/**
  * klp_guard_add_trampolines() - where a task goes on that hides where it goes on
  * @busy:	where it is added
  *
@@ -522,9 +540,7 @@ static bool klp_jump_labels_hit(const struct klp_site *site,
 				const struct jump_entry *end)
 {
 	for (; entry < end; entry++) {
-		unsigned long to = jump_entry_target(entry);
-
-		if (to >= site->addr && to < site->addr + KLP_SITE_SIZE)
+		if (klp_site_contains(site, jump_entry_target(entry)))
 			return true;
 	}
 
@@ -599,17 +615,6 @@ static int klp_claim_init(struct klp_claim *claim, const struct klp_site *site,
 	return klp_ranges_add(&claim->ranges, site->addr, KLP_SITE_SIZE);
 }
 
-static unsigned long klp_claim_find_probe(const struct klp_claim *claim)
-{
-	unsigned long probe;
-
-	preempt_disable();
-	probe = klp_guard_find_probe(&claim->ranges);
-	preempt_enable();
-
-	return probe;
-}
-
 static int klp_refuse(const char *name, const char *why, int err)
 {
 	pr_err("function '%s' cannot be patched: %s\n", name, why);
@@ -679,7 +684,7 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 	if (ret)
 		goto out;
 
-	probe = klp_claim_find_probe(claim);
+	probe = klp_guard_find_probe_running(&claim->ranges);
 	if (probe) {
 		pr_err("function '%s' cannot be patched: there is a kprobe at %pS\n",
 		       name, (void *)probe);

@@ -245,9 +245,7 @@ int klp_switch_look(struct klp_switch *sw)
 {
 	KUNIT_STATIC_STUB_REDIRECT(klp_switch_look, sw);
 
-	preempt_disable();
-	sw->probe = klp_guard_find_probe(&sw->unprobed);
-	preempt_enable();
+	sw->probe = klp_guard_find_probe_running(&sw->unprobed);
 	if (sw->probe)
 		return -EBUSY;
 

@@ -241,7 +241,7 @@ int klp_sysfs_add_object(struct klp_patch *patch, struct klp_object *obj)
 	KUNIT_STATIC_STUB_REDIRECT(klp_sysfs_add_object, patch, obj);
 
 	return kobject_add(&obj->kobj, &patch->kobj, "%s",
-			   obj->name ?: "vmlinux");
+			   klp_object_name(obj));
 }
 
 /**

@@ -181,6 +181,23 @@ static void klp_set_patched(struct klp_patch *patch)
 
 /* Switching */
 
+/*
+ * Make the edits that were collected, unless marking or collecting has failed,
+ * and settle the marks.
+ */
+static int klp_switch_marked(struct klp_switch *sw, int err,
+			     unsigned int attempts, enum klp_report report)
+{
+	int ret = err ?: klp_switch_run(sw, attempts);
+
+	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
+		klp_switch_report(sw);
+	klp_targets_finish(!ret);
+	klp_switch_free(sw);
+
+	return ret;
+}
+
 /* Switch the patch for all objects that are loaded. All or nothing. */
 static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
 			      enum klp_report report)
@@ -196,12 +213,7 @@ static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
 	ret = klp_mark_patches(patch, sw);
 	if (!ret)
 		ret = klp_targets_prepare(sw);
-	if (!ret)
-		ret = klp_switch_run(sw, attempts);
-	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
-		klp_switch_report(sw);
-	klp_targets_finish(!ret);
-	klp_switch_free(sw);
+	ret = klp_switch_marked(sw, ret, attempts, report);
 	klp_symbol_forget();
 	if (ret)
 		return ret;
@@ -543,12 +555,7 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 	/* From here on nobody begins to probe it. Who has begun is waited for. */
 	if (!ret && !klp_guard_settle(obj->mod))
 		sw->mode = KLP_SWITCH_IDLE;
-	if (!ret)
-		ret = klp_switch_run(sw, KLP_ATTEMPTS);
-	if (ret)
-		klp_switch_report(sw);
-	klp_targets_finish(!ret);
-	klp_switch_free(sw);
+	ret = klp_switch_marked(sw, ret, KLP_ATTEMPTS, KLP_REPORT_ALL);
 
 	obj->patched = !ret;
 	return ret;

@@ -221,15 +221,16 @@ static void wait_force_unreliable(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
-/* Nor for who is in a function, unless that begins with a loop. */
-static void wait_force_loop(struct kunit *test)
+/* A patch cannot be forced while a thread is in one of its functions. */
+static void expect_not_forced(struct kunit *test, const char *old_name,
+			      int (*enter)(struct lpt_park *park))
 {
 	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
 	struct lpt_parked parked;
 
 	lpt_replace(p, "lpt_one", lpt_one_new);
-	lpt_replace(p, "lpt_loops", lpt_sleeper_new);
-	lpt_park_in(test, &parked, lpt_loops);
+	lpt_replace(p, old_name, lpt_sleeper_new);
+	lpt_park_in(test, &parked, enter);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
 	KUNIT_EXPECT_EQ(test, force(test, p), -EBUSY);
 	expect_waits(test, p, true, 31);
@@ -240,22 +241,16 @@ static void wait_force_loop(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+/* Nor for who is in a function, unless that begins with a loop. */
+static void wait_force_loop(struct kunit *test)
+{
+	expect_not_forced(test, "lpt_loops", lpt_loops);
+}
+
 /* Or goes on in the middle of the bytes that are written. */
 static void wait_force_inside(struct kunit *test)
 {
-	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
-	struct lpt_parked parked;
-
-	lpt_replace(p, "lpt_one", lpt_one_new);
-	lpt_replace(p, "lpt_calls_early", lpt_sleeper_new);
-	lpt_park_in(test, &parked, lpt_calls_early_caller);
-	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
-	KUNIT_EXPECT_EQ(test, force(test, p), -EBUSY);
-	expect_waits(test, p, true, 31);
-	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_NEW);
-	lpt_wait_transition();
-	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
-	lpt_expect_gone(test, p);
+	expect_not_forced(test, "lpt_calls_early", lpt_calls_early_caller);
 }
 
 /* A module that has begun to go does not stay, so nobody may be left in it. */

@@ -131,11 +131,6 @@ int klp_site_reachable(const struct klp_site *site, void *to)
 	return rel == (s32)rel ? 0 : -ERANGE;
 }
 
-static bool klp_in_site(const struct klp_site *site, unsigned long addr)
-{
-	return addr >= site->addr && addr < site->addr + KLP_SITE_SIZE;
-}
-
 static bool klp_insn_branches_to(const struct klp_site *site,
 				 const struct insn *insn, unsigned long addr)
 {
@@ -147,14 +142,14 @@ static bool klp_insn_branches_to(const struct klp_site *site,
 	case 0xe0 ... 0xe3:	/* LOOPcc, JCXZ */
 	case JMP8_INSN_OPCODE:
 	case JMP32_INSN_OPCODE:
-		return klp_in_site(site, to);
+		return klp_site_contains(site, to);
 	case CALL_INSN_OPCODE:
 		/* Who calls the function anew gets it anew. */
-		return to != site->addr && klp_in_site(site, to);
+		return to != site->addr && klp_site_contains(site, to);
 	case 0x0f:
 		/* Jcc rel32 */
 		return (insn->opcode.bytes[1] & 0xf0) == 0x80 &&
-		       klp_in_site(site, to);
+		       klp_site_contains(site, to);
 	case 0xff:
 		/*
 		 * JMP r/m64, maybe by a jump table. There are none if indirect
@@ -173,7 +168,7 @@ static bool klp_fixup_branches_to(const struct klp_site *site,
 {
 	const struct exception_table_entry *e = search_exception_tables(addr);
 
-	return e && klp_in_site(site, (unsigned long)&e->fixup + e->fixup);
+	return e && klp_site_contains(site, (unsigned long)&e->fixup + e->fixup);
 }
 
 static bool klp_is_probed(unsigned long addr)

@@ -54,6 +54,20 @@ enum klp_step {
 };
 
 /**
+ * klp_site_contains() - is an address that of one of the bytes of a site?
+ * @site:	the site
+ * @addr:	the address
+ *
+ * Context: Any.
+ * Return: true if it is.
+ */
+static inline bool klp_site_contains(const struct klp_site *site,
+				     unsigned long addr)
+{
+	return addr >= site->addr && addr < site->addr + KLP_SITE_SIZE;
+}
+
+/**
  * klp_rela_size() - how much does a relocation write?
  * @type:	its type
  *
