@@ -41,7 +41,8 @@ static bool __kprobes klp_is_thread(const struct list_head *node)
 }
 
 /**
- * klp_exiting_visit() - visit the threads that are on their way out
+ * klp_exiting_visit() - visit threads that are on their way out
+ * @cpu:	the CPU on which they set out, online or not
  * @visit:	called for each of them
  * @data:	passed on
  *
@@ -50,19 +51,17 @@ static bool __kprobes klp_is_thread(const struct list_head *node)
  * Context: Only while all CPUs are stopped, as the lists are changed with
  *	    interrupts off.
  */
-void __kprobes klp_exiting_visit(void (*visit)(void *data,
+void __kprobes klp_exiting_visit(unsigned int cpu,
+				 void (*visit)(void *data,
 					       struct task_struct *task),
 				 void *data)
 {
 	struct list_head *node;
-	unsigned int cpu;
 
-	for_each_possible_cpu(cpu) {
-		list_for_each(node, per_cpu_ptr(klp_exiting, cpu)) {
-			if (klp_is_thread(node))
-				visit(data, list_entry(node, struct task_struct,
-						       rcu_tasks_exit_list));
-		}
+	list_for_each(node, per_cpu_ptr(klp_exiting, cpu)) {
+		if (klp_is_thread(node))
+			visit(data, list_entry(node, struct task_struct,
+					       rcu_tasks_exit_list));
 	}
 }
 

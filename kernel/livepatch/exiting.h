@@ -4,7 +4,8 @@
 
 #include <linux/sched.h>
 
-void klp_exiting_visit(void (*visit)(void *data, struct task_struct *task),
+void klp_exiting_visit(unsigned int cpu,
+		       void (*visit)(void *data, struct task_struct *task),
 		       void *data);
 bool klp_exiting_ready(void);
 

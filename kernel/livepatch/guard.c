@@ -10,9 +10,9 @@
  * arch_within_kprobe_blacklist(), which is ours, and refuses a probe there. That
  * alone is not enough, for a registrar can have asked before the claim and arm
  * its probe after it. It is inside register_kprobe() all that time. So a switch
- * first claims; then it looks, while all CPUs are stopped, for tasks inside
- * register_kprobe() as for tasks inside a function, and for probes. Whoever
- * asked before the claim is found there in the one way or the other.
+ * first claims; then it looks once at every task, and register_kprobe() is text
+ * that nobody may be in; and then it looks for probes. Whoever asked before the
+ * claim is found in the one way or the other, and who asks later is refused.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -99,25 +99,36 @@ bool arch_within_kprobe_blacklist(unsigned long addr)
 	return claimed;
 }
 
+static bool klp_has_probe(unsigned long addr)
+{
+	const struct kprobe *probe;
+	bool probed;
+
+	preempt_disable();
+	probe = get_kprobe((void *)addr);
+	/* What is left of one in a module that went is none. */
+	probed = probe && !(probe->flags & KPROBE_FLAG_GONE);
+	preempt_enable();
+
+	return probed;
+}
+
 /**
  * klp_guard_find_probe() - look for a kprobe in text
  * @ranges:	the text
  *
- * Context: Any, with preemption off.
+ * Context: Any.
  * Return: the address of a kprobe, armed or not, or 0 if there is none.
  */
-unsigned long __kprobes klp_guard_find_probe(const struct klp_ranges *ranges)
+unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 {
-	const struct kprobe *probe;
 	unsigned long addr;
 	unsigned int i;
 
 	for (i = 0; i < ranges->nr; i++) {
 		for (addr = ranges->range[i].start;
 		     addr < ranges->range[i].end; addr++) {
-			probe = get_kprobe((void *)addr);
-			/* What is left of one in a module that went is none. */
-			if (probe && !(probe->flags & KPROBE_FLAG_GONE))
+			if (klp_has_probe(addr))
 				return addr;
 		}
 	}
@@ -228,24 +239,6 @@ static bool klp_in_blacklist(unsigned long addr)
 	return false;
 }
 #endif
-
-/**
- * klp_guard_find_probe_running() - the same while the machine runs
- * @ranges:	the text
- *
- * Context: Any.
- * Return: the address of a kprobe, armed or not, or 0 if there is none.
- */
-unsigned long klp_guard_find_probe_running(const struct klp_ranges *ranges)
-{
-	unsigned long probe;
-
-	preempt_disable();
-	probe = klp_guard_find_probe(ranges);
-	preempt_enable();
-
-	return probe;
-}
 
 /**
  * klp_guard_add_trampolines() - where a task goes on that hides where it goes on
@@ -382,8 +375,12 @@ static const char * const klp_window_path[] = {
 	"deref_stack_regs",
 	"deref_stack_iret_regs",
 	"stack_access_ok",
-	"idle_task",
-	"next_process_thread",
+	"_find_next_andnot_bit",
+	"local_clock",
+	"local_clock_noinstr",
+	"sched_clock",
+	"sched_clock_noinstr",
+	"native_sched_clock",
 };
 
 /* Functions in which a CPU that is offline can be. */
@@ -684,7 +681,7 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 	if (ret)
 		goto out;
 
-	probe = klp_guard_find_probe_running(&claim->ranges);
+	probe = klp_guard_find_probe(&claim->ranges);
 	if (probe) {
 		pr_err("function '%s' cannot be patched: there is a kprobe at %pS\n",
 		       name, (void *)probe);

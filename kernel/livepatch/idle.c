@@ -2,18 +2,30 @@
 /*
  * Is any task inside these ranges of text?
  *
- * The answer only holds while nothing runs, so it is sought while all CPUs are
- * stopped: each CPU walks the stack of the task that stopped it, and one of
- * them walks all others. These are
+ * The answer only holds while nothing runs. But most of the work can be done
+ * before that, for who has not run is where he was:
  *
- *   - every thread on the task list;
- *   - every thread that is on its way out and may have left it, see exiting.c;
- *   - the idle thread of every CPU that is online.
+ *   before   each CPU begins to keep a record of the tasks that run, see ran.c;
+ *            then every task is looked at, one after the other;
+ *   closer   who has run since is looked at again, until these are few;
+ *   stopped  each CPU looks at the task that stopped it, and at those that have
+ *            run on it since.
  *
- * A thread that is being created and is not yet on the list has not run: its
- * stack holds nothing but the way out of fork. The idle thread of a CPU that is
- * offline is dead: it stays where the CPU was given up, which is text that the
- * guards refuse, and starts afresh when the CPU comes back.
+ * Once somebody is found in the way it is not worth while to go on to the next
+ * step. Tasks are looked at as follows:
+ *
+ *   - every thread that has a number, before. One that is being created has no
+ *     number yet, and one that was is in no text but the way out of fork; a
+ *     thread whose number changes is in exec, so it runs;
+ *   - the idle thread of every CPU that is online, before. That of a CPU that is
+ *     offline is dead: it stays where the CPU was given up, which is text that
+ *     the guards refuse, and starts afresh when the CPU comes back;
+ *   - every thread that is on its way out and may have lost its number, while all
+ *     is stopped, see exiting.c. There are never many.
+ *
+ * Every thread with a number is seen, and not just recorded: one that is running
+ * is made to give way to the stopper of its CPU. The guards count on it that who
+ * was in a function at the beginning was found there, or has left it.
  *
  * A stack that cannot be walked reliably counts as a blocker, whatever is on
  * it. Only a switch that is forced looks closer, see klp_idle_scan().
@@ -25,19 +37,37 @@
 #include <linux/cpu.h>
 #include <linux/kprobes.h>
 #include <linux/livepatch.h>
-#include <linux/percpu.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/stacktrace.h>
+#include <linux/stop_machine.h>
+#include <linux/wait.h>
 #include <asm/livepatch.h>
 #include "exiting.h"
 #include "idle.h"
+#include "ran.h"
 
-/* The task that stopped this CPU; it runs, so only the CPU itself can walk it. */
-static DEFINE_PER_CPU(struct task_struct *, klp_stopper);
+/*
+ * How often a thread that runs is made to keep still for a moment. It must have
+ * been in the text, or moved to another CPU, each time for that to be too few.
+ */
+#define KLP_STILL_TRIES	10
+
+/*
+ * How often those who have run are looked at again while the machine runs. On a
+ * machine that is not busy they are few after the first time; on one that is they
+ * never are.
+ */
+#define KLP_CLOSER_TRIES	4
+
+/* Who was in the way last time. Protected by klp_mutex. */
+static pid_t klp_known[KLP_MAX_BLOCKERS];
 
 /**
  * klp_ranges_add() - add a piece of text
@@ -149,6 +179,10 @@ bool __kprobes klp_ranges_hit(const struct klp_ranges *ranges,
 {
 	unsigned int lo = 0, hi = ranges->nr;
 
+	/* Most of what is on a stack is nowhere near. */
+	if (!hi || addr < ranges->range[0].start || addr > ranges->range[hi - 1].end)
+		return false;
+
 	/* Look for the last range that starts at or before @addr. */
 	while (lo < hi) {
 		unsigned int mid = lo + (hi - lo) / 2;
@@ -159,7 +193,7 @@ bool __kprobes klp_ranges_hit(const struct klp_ranges *ranges,
 			hi = mid;
 	}
 
-	return lo && addr <= ranges->range[lo - 1].end;
+	return addr <= ranges->range[lo - 1].end;
 }
 
 /**
@@ -187,7 +221,10 @@ void klp_idle_init(struct klp_idle *idle, const struct klp_ranges *ranges,
 {
 	idle->ranges = ranges;
 	idle->scan = scan;
+	idle->lost = false;
+	atomic_set(&idle->nr_walked, 0);
 	atomic_set(&idle->nr_blockers, 0);
+	memset(idle->blockers, 0, sizeof(idle->blockers));
 }
 
 struct klp_walk {
@@ -234,6 +271,53 @@ static unsigned long __kprobes klp_idle_scan(const struct klp_idle *idle,
 	return 0;
 }
 
+static void __kprobes klp_idle_block(struct klp_idle *idle,
+				     const struct task_struct *task,
+				     const struct klp_walk *walk)
+{
+	struct klp_blocker *blocker;
+	unsigned int i, n;
+
+	/* It may have run on several CPUs. */
+	n = atomic_read(&idle->nr_blockers);
+	for (i = 0; i < min(n, KLP_MAX_BLOCKERS); i++) {
+		if (idle->blockers[i].task == task)
+			return;
+	}
+
+	/* While they are stopped all CPUs do this at the same time. */
+	n = atomic_fetch_inc(&idle->nr_blockers);
+	if (n >= KLP_MAX_BLOCKERS)
+		return;
+
+	blocker = &idle->blockers[n];
+	blocker->task = task;
+	memcpy(blocker->comm, task->comm, sizeof(blocker->comm));
+	blocker->pid = task->pid;
+	blocker->addr = walk->addr;
+	blocker->nr_frames = walk->nr_frames;
+	memcpy(blocker->frames, walk->frames, sizeof(blocker->frames));
+}
+
+/* Is a task, which is the current one or cannot run, in the text? */
+static bool __kprobes klp_idle_walk(struct klp_idle *idle,
+				    struct task_struct *task,
+				    struct klp_walk *walk)
+{
+	int ret;
+
+	*walk = (struct klp_walk){ .ranges = idle->ranges };
+	atomic_inc(&idle->nr_walked);
+
+	ret = arch_stack_walk_reliable(klp_walk_frame, walk, task);
+	if (ret && idle->scan) {
+		walk->addr = klp_idle_scan(idle, task);
+		ret = 0;
+	}
+
+	return ret || walk->addr;
+}
+
 /**
  * klp_idle_check_task() - is one task in the text?
  * @idle:	the check, to which the task is added if it is in the way
@@ -244,50 +328,234 @@ static unsigned long __kprobes klp_idle_scan(const struct klp_idle *idle,
 void __kprobes klp_idle_check_task(struct klp_idle *idle,
 				   struct task_struct *task)
 {
-	struct klp_walk walk = { .ranges = idle->ranges };
-	struct klp_blocker *blocker;
-	unsigned int n;
-	int ret;
+	struct klp_walk walk;
 
-	ret = arch_stack_walk_reliable(klp_walk_frame, &walk, task);
-	if (ret && idle->scan) {
-		walk.addr = klp_idle_scan(idle, task);
-		ret = 0;
-	}
-	if (!ret && !walk.addr)
-		return;
-
-	/* CPUs check themselves all at the same time. */
-	n = atomic_fetch_inc(&idle->nr_blockers);
-	if (n >= KLP_MAX_BLOCKERS)
-		return;
-
-	blocker = &idle->blockers[n];
-	memcpy(blocker->comm, task->comm, sizeof(blocker->comm));
-	blocker->pid = task->pid;
-	blocker->addr = walk.addr;
-	blocker->nr_frames = walk.nr_frames;
-	memcpy(blocker->frames, walk.frames, sizeof(blocker->frames));
+	if (klp_idle_walk(idle, task, &walk))
+		klp_idle_block(idle, task, &walk);
 }
 
 /**
- * klp_idle_check_self() - is the task that stopped this CPU in the text?
+ * klp_idle_clear() - is nobody in the way, so far?
  * @idle:	the check
  *
- * Context: Called on every CPU that is online, all CPUs being stopped.
+ * Context: Any.
+ * Return: true if nobody was found.
  */
-void __kprobes klp_idle_check_self(struct klp_idle *idle)
+bool __kprobes klp_idle_clear(const struct klp_idle *idle)
 {
-	this_cpu_write(klp_stopper, current);
-	klp_idle_check_task(idle, current);
+	return !atomic_read(&idle->nr_blockers) && !READ_ONCE(idle->lost);
 }
 
-static void __kprobes klp_idle_check_other(void *data,
-					   struct task_struct *task)
-{
-	struct klp_idle *idle = data;
-	unsigned int cpu = task_cpu(task);
+/* Before */
 
+/**
+ * struct klp_look - a look at a task
+ * @idle:	the check
+ * @task:	the task
+ * @walk:	what was found on its stack
+ * @ret:	1 if it is in the text, 0 if not, -EAGAIN if it runs
+ */
+struct klp_look {
+	struct klp_idle *idle;
+	struct task_struct *task;
+	struct klp_walk walk;
+	int ret;
+};
+
+static int klp_look_still(struct task_struct *task, void *data)
+{
+	struct klp_look *look = data;
+
+	if (task_curr(task))
+		return -EAGAIN;
+
+	return klp_idle_walk(look->idle, task, &look->walk);
+}
+
+/* Look at a task that may wake up, run, or exit. */
+static int klp_look(void *data)
+{
+	struct klp_look *look = data;
+
+	look->ret = 0;
+	/* Who has no stack any more has run for the last time. */
+	if (!try_get_task_stack(look->task))
+		return 0;
+
+	look->ret = task_call_func(look->task, klp_look_still, look);
+	put_task_stack(look->task);
+	return 0;
+}
+
+/* Check a task if it does not run. */
+static void klp_idle_check_live(struct klp_idle *idle, struct task_struct *task)
+{
+	struct klp_look look = { .idle = idle, .task = task };
+
+	klp_look(&look);
+	if (look.ret == 1)
+		klp_idle_block(idle, task, &look.walk);
+}
+
+/*
+ * Check a task in any case. If it runs, its CPU is stopped for it; that is what
+ * happens to it in the window anyway. If it was in the text then, it is only
+ * passing, so it gets another chance.
+ */
+static void klp_idle_check_any(struct klp_idle *idle, struct task_struct *task)
+{
+	struct klp_look look = { .idle = idle, .task = task };
+	unsigned int tries;
+
+	if (task == current) {
+		klp_idle_check_task(idle, task);
+		return;
+	}
+
+	for (tries = 0; tries < KLP_STILL_TRIES; tries++) {
+		klp_look(&look);
+		if (look.ret != -EAGAIN)
+			break;
+		stop_one_cpu(task_cpu(task), klp_look, &look);
+		if (!look.ret)
+			break;
+	}
+
+	if (look.ret)
+		klp_idle_block(idle, task, &look.walk);
+}
+
+/* The thread that has a number, or NULL, with a reference to it. */
+static struct task_struct *klp_get_thread(int nr)
+{
+	struct task_struct *task;
+
+	rcu_read_lock();
+	task = pid_task(find_pid_ns(nr, &init_pid_ns), PIDTYPE_PID);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+
+	return task;
+}
+
+/* The next thread that has a number, or NULL, with a reference to it. */
+static struct task_struct *klp_next_thread(int *nr)
+{
+	struct task_struct *task = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	for (; !task && (pid = find_ge_pid(*nr, &init_pid_ns)); *nr = pid_nr(pid) + 1)
+		task = pid_task(pid, PIDTYPE_PID);
+	if (task)
+		get_task_struct(task);
+	rcu_read_unlock();
+
+	return task;
+}
+
+/**
+ * klp_idle_check_known() - check who was in the way last time
+ * @idle:	the check
+ *
+ * This is quickly done, and who was there is likely to be there still.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_idle_check_known(struct klp_idle *idle)
+{
+	struct task_struct *task;
+	unsigned int i;
+
+	for (i = 0; i < KLP_MAX_BLOCKERS && klp_known[i]; i++) {
+		task = klp_get_thread(klp_known[i]);
+		if (!task)
+			continue;
+		klp_idle_check_any(idle, task);
+		put_task_struct(task);
+	}
+}
+
+/**
+ * klp_idle_remember() - remember who was in the way
+ * @idle:	the check, which is over
+ *
+ * Context: Any. Caller holds klp_mutex.
+ */
+void klp_idle_remember(const struct klp_idle *idle)
+{
+	unsigned int i, n = atomic_read(&idle->nr_blockers);
+
+	for (i = 0; i < KLP_MAX_BLOCKERS; i++)
+		klp_known[i] = i < n ? idle->blockers[i].pid : 0;
+}
+
+/**
+ * klp_idle_check_all() - check all tasks while the machine runs
+ * @idle:	the check
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex, has called
+ *	    klp_ran_start(), and holds cpus_read_lock().
+ */
+void klp_idle_check_all(struct klp_idle *idle)
+{
+	struct task_struct *task;
+	unsigned int cpu;
+	int nr = 1;
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_idle_check_all, idle);
+
+	while ((task = klp_next_thread(&nr))) {
+		klp_idle_check_any(idle, task);
+		put_task_struct(task);
+		cond_resched();
+	}
+
+	/* If it runs it has nothing else to do, and will have run. */
+	for_each_online_cpu(cpu)
+		klp_idle_check_live(idle, idle_task(cpu));
+}
+
+static void klp_idle_check_noted(void *data, struct task_struct *task)
+{
+	/* If it runs it will be noted once more. */
+	klp_idle_check_live(data, task);
+	cond_resched();
+}
+
+/**
+ * klp_idle_check_ran() - check who has run since
+ * @idle:	the check
+ *
+ * Done when they are few, as those who always run are, or cannot be made fewer.
+ *
+ * Context: Process context, may sleep. Caller has called klp_ran_start(), and
+ *	    holds cpus_read_lock().
+ */
+void klp_idle_check_ran(struct klp_idle *idle)
+{
+	unsigned int cpu, nr, tries = 0;
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_idle_check_ran, idle);
+
+	do {
+		nr = 0;
+		for_each_online_cpu(cpu)
+			nr += klp_ran_visit(cpu, klp_idle_check_noted, idle);
+	} while (nr > 2 * num_online_cpus() && ++tries < KLP_CLOSER_TRIES);
+
+	for_each_online_cpu(cpu) {
+		if (klp_ran_lost(cpu))
+			idle->lost = true;
+	}
+}
+
+/* Stopped */
+
+static void __kprobes klp_idle_check_stopped(void *data,
+					     struct task_struct *task)
+{
 	/*
 	 * A thread that was switched out for the last time never runs again and
 	 * may have lost its stack; until then a thread keeps its stack. The
@@ -296,40 +564,60 @@ static void __kprobes klp_idle_check_other(void *data,
 	if (READ_ONCE(task->__state) == TASK_DEAD)
 		return;
 
-	/* The stopper of a CPU that is offline is a parked thread like others. */
-	if (cpu_online(cpu) && task == per_cpu(klp_stopper, cpu))
-		return;
-
-	klp_idle_check_task(idle, task);
+	/* Who stopped the CPU may have run before. Only its own CPU knows. */
+	if (task != current)
+		klp_idle_check_task(data, task);
 }
 
 /**
- * klp_idle_check_others() - is any task but the stoppers in the text?
+ * klp_idle_check_cpu() - check a CPU's share
  * @idle:	the check
  *
- * Context: Called on one CPU after all CPUs have called klp_idle_check_self(),
- *	    and while they are all still stopped.
- * Return: true if no task at all is in the way, stoppers included.
+ * Context: Called on every CPU that is online, all CPUs being stopped.
  */
-bool __kprobes klp_idle_check_others(struct klp_idle *idle)
+void __kprobes klp_idle_check_cpu(struct klp_idle *idle)
+{
+	unsigned int cpu = smp_processor_id();
+
+	klp_idle_check_task(idle, current);
+	klp_ran_visit(cpu, klp_idle_check_stopped, idle);
+	klp_exiting_visit(cpu, klp_idle_check_stopped, idle);
+
+	if (klp_ran_lost(cpu))
+		WRITE_ONCE(idle->lost, true);
+}
+
+/* For comparison only: all that is in the other steps, in this one. */
+static void __kprobes klp_idle_check_list(struct klp_idle *idle)
 {
 	struct task_struct *g, *task;
 	unsigned int cpu;
 
-	/*
-	 * The list may have been left half changed where its lock can be
-	 * preempted, but it is changed so that a reader sees each thread that
-	 * has been on it all the time.
-	 */
-	for_each_process_thread(g, task)
-		klp_idle_check_other(idle, task);
-
-	klp_exiting_visit(klp_idle_check_other, idle);
+	/* Only the tasks that stopped the CPUs run. */
+	for_each_process_thread(g, task) {
+		if (!task_curr(task))
+			klp_idle_check_stopped(idle, task);
+	}
 
 	for_each_online_cpu(cpu)
 		klp_idle_check_task(idle, idle_task(cpu));
+}
 
-	return !atomic_read(&idle->nr_blockers);
+/**
+ * klp_idle_check_rest() - check what is no CPU's share
+ * @idle:	the check
+ *
+ * Context: Called on one CPU, all CPUs being stopped.
+ */
+void __kprobes klp_idle_check_rest(struct klp_idle *idle)
+{
+	unsigned int cpu;
+
+	for_each_cpu_andnot(cpu, cpu_possible_mask, cpu_online_mask)
+		klp_exiting_visit(cpu, klp_idle_check_stopped, idle);
+
+	if (IS_ENABLED(CONFIG_LIVEPATCH_WALK_ALL))
+		klp_idle_check_list(idle);
 }
 
 /**
@@ -362,4 +650,8 @@ void klp_idle_report(const struct klp_idle *idle, const char *patch)
 	if (n > KLP_MAX_BLOCKERS)
 		pr_warn("'%s': blocked by %u more tasks\n", patch,
 			n - KLP_MAX_BLOCKERS);
+
+	if (idle->lost)
+		pr_warn("'%s': blocked by more tasks than a CPU's record of them holds\n",
+			patch);
 }

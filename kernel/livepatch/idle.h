@@ -41,6 +41,7 @@ void klp_ranges_free(struct klp_ranges *ranges);
 
 /**
  * struct klp_blocker - a task that is in the way
+ * @task:	which one it is; it may be gone
  * @comm:	its name
  * @pid:	its number
  * @addr:	where in the text it is, 0 if its stack is unreliable
@@ -48,6 +49,7 @@ void klp_ranges_free(struct klp_ranges *ranges);
  * @frames:	its stack, innermost first
  */
 struct klp_blocker {
+	const void *task;
 	char comm[TASK_COMM_LEN];
 	pid_t pid;
 	unsigned long addr;
@@ -59,20 +61,29 @@ struct klp_blocker {
  * struct klp_idle - one check whether text is idle
  * @ranges:	the text
  * @scan:	scan stacks that cannot be walked
+ * @lost:	more tasks have run than there is a record of
+ * @nr_walked:	how many stacks were walked
  * @nr_blockers: how many tasks are in the way; can exceed KLP_MAX_BLOCKERS
  * @blockers:	the first of them
  */
 struct klp_idle {
 	const struct klp_ranges *ranges;
 	bool scan;
+	bool lost;
+	atomic_t nr_walked;
 	atomic_t nr_blockers;
 	struct klp_blocker blockers[KLP_MAX_BLOCKERS];
 };
 
 void klp_idle_init(struct klp_idle *idle, const struct klp_ranges *ranges,
 		   bool scan);
-void klp_idle_check_self(struct klp_idle *idle);
-bool klp_idle_check_others(struct klp_idle *idle);
+bool klp_idle_clear(const struct klp_idle *idle);
+void klp_idle_check_known(struct klp_idle *idle);
+void klp_idle_remember(const struct klp_idle *idle);
+void klp_idle_check_all(struct klp_idle *idle);
+void klp_idle_check_ran(struct klp_idle *idle);
+void klp_idle_check_cpu(struct klp_idle *idle);
+void klp_idle_check_rest(struct klp_idle *idle);
 void klp_idle_check_task(struct klp_idle *idle, struct task_struct *task);
 void klp_idle_report(const struct klp_idle *idle, const char *patch);
 

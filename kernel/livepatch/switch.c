@@ -4,21 +4,24 @@
  *
  *   prepare   running   sort the edits and the text that must be idle, encode
  *                       what is to be written, map where it goes
+ *   prescan   running   no task is in the text
+ *   look      running   no kprobe is in it, and it is as it must be
  *   stop      stopped   every CPU is in klp_window() with interrupts off
- *   check     stopped   no task is in the text, and no kprobe
+ *   recheck   stopped   no task is in the text that has run since the prescan
  *   write     stopped   in steps, after each of which all CPUs serialise
  *   finish    running   report, free
  *
- * Whatever fails, the text is as it was: nothing is written before the check.
- * In the window nothing takes a lock, allocates, prints or edits a page table:
- * the CPU that would have to give way to it does not run.
+ * The machine is stopped when nothing was found in the way while it ran, and not
+ * before. Whatever fails, the text is as it was: nothing is written before the
+ * last check. In the window nothing takes a lock, allocates, prints or edits a
+ * page table: the CPU that would have to give way to it does not run.
  *
  * Text that nobody can be in, that of a module which is being loaded, is written
  * without a window, see klp_switch_still().
  *
  * Locks, outermost first, as everybody who pokes text takes them: klp_mutex,
- * cpus_read_lock(), text_mutex. CPUs must not come and go between counting them
- * and stopping them; the text must not change between looking and writing.
+ * cpus_read_lock(), text_mutex. CPUs must not come and go while it is recorded
+ * what runs on them; the text must not change between looking and writing.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -27,15 +30,20 @@
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/kprobes.h>
+#include <linux/ktime.h>
 #include <linux/livepatch.h>
+#include <linux/lockdep.h>
+#include <linux/math.h>
 #include <linux/memory.h>
 #include <linux/slab.h>
-#include <linux/smp.h>
+#include <linux/sched/clock.h>
 #include <linux/sort.h>
 #include <linux/stop_machine.h>
 #include <linux/sync_core.h>
 #include <asm/livepatch.h>
 #include "guard.h"
+#include "patch.h"
+#include "ran.h"
 #include "switch.h"
 
 /*
@@ -45,23 +53,35 @@
 #define KLP_MIN_DELAY_MS	1
 #define KLP_MAX_DELAY_MS	100
 
+/*
+ * And by how much longer than the machine stood still for nothing the last time,
+ * so that it stands still for less than a thousandth of the time at the worst.
+ */
+#define KLP_RUN_STOP_RATIO	1000
+
+/* When that is over, by ktime_get_ns(). Protected by klp_mutex. */
+static u64 klp_may_stop_at;
+
 /**
  * klp_switch_alloc() - begin a set of edits
- * @name:	name of the patch, for the log
+ * @name:	name of the patch
+ * @op:		name of the operation
  * @mode:	what has to be idle
  *
  * Context: Process context, may sleep.
  * Return: the empty set, or NULL if there is no memory.
  */
-struct klp_switch *klp_switch_alloc(const char *name, enum klp_switch_mode mode)
+struct klp_switch *klp_switch_alloc(const char *name, const char *op,
+				    enum klp_switch_mode mode)
 {
 	struct klp_switch *sw;
 
-	KUNIT_STATIC_STUB_REDIRECT(klp_switch_alloc, name, mode);
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_alloc, name, op, mode);
 
 	sw = kzalloc(sizeof(*sw), GFP_KERNEL);
 	if (sw) {
 		sw->name = name;
+		sw->op = op;
 		sw->mode = mode;
 	}
 
@@ -142,20 +162,15 @@ static int klp_edit_cmp(const void *a, const void *b)
  * @arrived:	how often a CPU arrived at a step
  * @steps:	how many steps are done
  * @clear:	nobody is in the way
+ * @ns:		the longest that a CPU was in the window, in nanoseconds
  */
 struct klp_window {
 	struct klp_switch *sw;
 	atomic_t arrived;
 	unsigned int steps;
 	bool clear;
+	atomic64_t ns;
 };
-
-static bool __kprobes klp_window_clear(struct klp_switch *sw)
-{
-	sw->probe = klp_guard_find_probe(&sw->unprobed);
-
-	return klp_idle_check_others(&sw->idle) && !sw->probe;
-}
 
 /* What is done once for all CPUs, while the others wait. */
 static void __kprobes klp_window_step(struct klp_window *window,
@@ -163,21 +178,20 @@ static void __kprobes klp_window_step(struct klp_window *window,
 {
 	struct klp_switch *sw = window->sw;
 
-	if (step == KLP_STEP_TRAP)
-		window->clear = klp_window_clear(sw);
+	if (step == KLP_STEP_TRAP) {
+		klp_idle_check_rest(&sw->idle);
+		window->clear = klp_idle_clear(&sw->idle);
+	}
 	if (window->clear)
 		klp_edits_write(sw->edits, sw->nr_edits, step);
 }
 
-static int __kprobes klp_window(void *data)
+static void __kprobes klp_window_steps(struct klp_window *window)
 {
-	struct klp_window *window = data;
 	unsigned int nr_cpus = num_online_cpus();
 	unsigned int step;
 
-	klp_idle_check_self(&window->sw->idle);
-
-	for (step = KLP_STEP_TRAP; step <= KLP_STEP_DONE; step++) {
+	for (step = KLP_STEP_TRAP; step <= KLP_STEP_HEAD; step++) {
 		/*
 		 * The last CPU to arrive does the step. By the full barrier of
 		 * the count it sees what the others found about themselves, and
@@ -200,42 +214,55 @@ static int __kprobes klp_window(void *data)
 		if (!window->clear)
 			break;
 	}
+}
+
+static int __kprobes klp_window(void *data)
+{
+	struct klp_window *window = data;
+	u64 start = local_clock();
+	s64 ns, max;
+
+	klp_idle_check_cpu(&window->sw->idle);
+	klp_window_steps(window);
+
+	ns = local_clock() - start;
+	max = atomic64_read(&window->ns);
+	while (ns > max && !atomic64_try_cmpxchg(&window->ns, &max, ns))
+		;
 
 	return 0;
 }
 
-static int klp_switch_stopped(struct klp_switch *sw)
+static int klp_switch_stop(struct klp_switch *sw)
 {
+	struct klp_switch_stats *stats = &sw->stats;
 	struct klp_window window = { .sw = sw };
+	unsigned int walked = atomic_read(&sw->idle.nr_walked);
+	u64 start = ktime_get_ns(), end;
 	int ret;
 
 	ret = stop_machine_cpuslocked(klp_window, &window, cpu_online_mask);
 
-	return ret ?: window.clear ? 0 : -EBUSY;
-}
+	end = ktime_get_ns();
+	stats->window_ns = end - start;
+	stats->callback_ns = atomic64_read(&window.ns);
+	stats->nr_cpus = num_online_cpus();
+	stats->nr_tasks = walked;
+	stats->nr_rechecked = atomic_read(&sw->idle.nr_walked) - walked;
+	if (ret || window.clear)
+		return ret;
 
-static void klp_serialise(void *unused)
-{
-	sync_core();
-}
-
-/*
- * The text is not run by anybody, so the edits need no trap, and nobody has to
- * be stopped for them. But there is no knowing what a CPU has decoded ahead.
- */
-static void klp_switch_still(struct klp_switch *sw)
-{
-	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_TAIL);
-	klp_edits_write(sw->edits, sw->nr_edits, KLP_STEP_HEAD);
-	on_each_cpu(klp_serialise, NULL, true);
+	klp_may_stop_at = end + KLP_RUN_STOP_RATIO * stats->window_ns;
+	return -EBUSY;
 }
 
 /**
- * klp_switch_look() - look for what can be seen before anything is stopped
+ * klp_switch_look() - is the text as it must be?
  * @sw:		the set
  *
- * A probe is looked for first, as it changes the text as well. One that is not
- * armed can still be added after this.
+ * A probe is looked for first, as it changes the text as well. After a prescan
+ * none can be added any more, see guard.c; nobody else changes the text as long as
+ * text_mutex is held.
  *
  * Context: Process context. Caller holds text_mutex.
  * Return: 0, -EBUSY if there is a probe, or -EADDRINUSE if somebody else has
@@ -245,7 +272,7 @@ int klp_switch_look(struct klp_switch *sw)
 {
 	KUNIT_STATIC_STUB_REDIRECT(klp_switch_look, sw);
 
-	sw->probe = klp_guard_find_probe_running(&sw->unprobed);
+	sw->probe = klp_guard_find_probe(&sw->unprobed);
 	if (sw->probe)
 		return -EBUSY;
 
@@ -254,33 +281,132 @@ int klp_switch_look(struct klp_switch *sw)
 	return sw->changed ? -EADDRINUSE : 0;
 }
 
+/* Look, stop, and write. */
+static int klp_switch_make(struct klp_switch *sw)
+{
+	int ret;
+
+	lockdep_assert_held(&text_mutex);
+
+	ret = klp_switch_look(sw);
+	if (ret)
+		return ret;
+
+	klp_idle_check_ran(&sw->idle);
+	if (!klp_idle_clear(&sw->idle))
+		return -EBUSY;
+
+	ret = klp_switch_stop(sw);
+	klp_edits_disarm();
+	if (!ret)
+		klp_edits_tell(sw->edits, sw->nr_edits);
+
+	return ret;
+}
+
+/* All that is tried in one attempt, while it is recorded who runs. */
+static int klp_switch_recorded(struct klp_switch *sw)
+{
+	int ret;
+
+	klp_idle_check_all(&sw->idle);
+	if (!klp_idle_clear(&sw->idle))
+		return -EBUSY;
+
+	mutex_lock(&text_mutex);
+	ret = klp_switch_make(sw);
+	mutex_unlock(&text_mutex);
+
+	return ret;
+}
+
+/* Is somebody still in the way who was last time? That is quickly seen. */
+static bool klp_switch_still_blocked(struct klp_switch *sw)
+{
+	klp_idle_check_known(&sw->idle);
+
+	return !klp_idle_clear(&sw->idle);
+}
+
 /*
- * One attempt. Return: 0, -EBUSY if a task or a probe is in the way, -EADDRINUSE
- * if the text is not what it must be, or the error of stop_machine().
+ * One attempt.
+ * Return: 0, -EBUSY if a task or a probe is in the way, -EADDRINUSE if the text
+ * is not what it must be, -ENOMEM, or the error of stop_machine().
  */
-static int klp_switch_attempt(struct klp_switch *sw)
+static int klp_switch_attempt(struct klp_switch *sw, bool thorough)
 {
 	int ret;
 
 	klp_idle_init(&sw->idle, &sw->busy, sw->mode == KLP_SWITCH_FORCED);
+	if (!thorough && klp_switch_still_blocked(sw))
+		return -EBUSY;
+
+	cpus_read_lock();
+	ret = klp_ran_start();
+	if (!ret) {
+		ret = klp_switch_recorded(sw);
+		klp_ran_stop();
+	}
+	cpus_read_unlock();
+
+	klp_idle_remember(&sw->idle);
+	return ret;
+}
+
+/*
+ * The text is not run by anybody, so nobody has to be stopped for the edits.
+ */
+static int klp_switch_still(struct klp_switch *sw)
+{
+	int ret;
 
 	cpus_read_lock();
 	mutex_lock(&text_mutex);
 
 	ret = klp_switch_look(sw);
-	if (ret)
-		goto unlock;
-
-	if (sw->mode == KLP_SWITCH_STILL)
-		klp_switch_still(sw);
-	else
-		ret = klp_switch_stopped(sw);
-	if (!ret)
+	if (!ret) {
+		klp_edits_write_still(sw->edits, sw->nr_edits);
 		klp_edits_tell(sw->edits, sw->nr_edits);
-unlock:
+	}
+
 	mutex_unlock(&text_mutex);
 	cpus_read_unlock();
 	return ret;
+}
+
+/**
+ * klp_switch_pause() - for how long is the machine not to be stopped again?
+ *
+ * Context: Caller holds klp_mutex.
+ * Return: the time in milliseconds.
+ */
+unsigned int klp_switch_pause(void)
+{
+	u64 now = ktime_get_ns();
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_pause);
+	lockdep_assert_held(&klp_mutex);
+
+	if (now >= klp_may_stop_at)
+		return 0;
+
+	return DIV_ROUND_UP_ULL(klp_may_stop_at - now, NSEC_PER_MSEC);
+}
+
+/* Try until it is done, or has failed @attempts times. */
+static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
+{
+	unsigned int delay = KLP_MIN_DELAY_MS;
+	int ret;
+
+	for (;;) {
+		ret = klp_switch_attempt(sw, attempts == 1 && !sw->brief);
+		if (ret != -EBUSY || !--attempts)
+			return ret;
+
+		msleep(max(delay, klp_switch_pause()));
+		delay = min(2 * delay, KLP_MAX_DELAY_MS);
+	}
 }
 
 static int klp_switch_prepare(struct klp_switch *sw)
@@ -314,23 +440,22 @@ static int klp_switch_prepare(struct klp_switch *sw)
  */
 int klp_switch_run(struct klp_switch *sw, unsigned int attempts)
 {
-	unsigned int delay = KLP_MIN_DELAY_MS;
+	u64 start = ktime_get_ns();
 	int ret;
+
+	lockdep_assert_held(&klp_mutex);
 
 	ret = klp_switch_prepare(sw);
 	if (ret)
 		return ret;
 
-	for (;;) {
-		ret = klp_switch_attempt(sw);
-		if (ret != -EBUSY || !--attempts)
-			break;
-
-		msleep(delay);
-		delay = min(2 * delay, KLP_MAX_DELAY_MS);
-	}
+	if (sw->mode == KLP_SWITCH_STILL)
+		ret = klp_switch_still(sw);
+	else
+		ret = klp_switch_try(sw, attempts);
 
 	klp_edits_unmap(sw->edits, sw->nr_edits);
+	sw->stats.total_ns = ktime_get_ns() - start;
 	return ret;
 }
 

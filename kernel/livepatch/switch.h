@@ -27,9 +27,29 @@ enum klp_switch_mode {
 };
 
 /**
+ * struct klp_switch_stats - what a switch cost
+ * @nr_cpus:	how many CPUs were stopped the last time, 0 if they never were
+ * @nr_tasks:	how many stacks were walked before that
+ * @nr_rechecked: how many were walked while they were stopped
+ * @window_ns:	how long it took to stop the CPUs and to let them go, in nanoseconds
+ * @callback_ns: the longest that one of them was in klp_window() then
+ * @total_ns:	how long klp_switch_run() took
+ */
+struct klp_switch_stats {
+	unsigned int nr_cpus;
+	unsigned int nr_tasks;
+	unsigned int nr_rechecked;
+	u64 window_ns;
+	u64 callback_ns;
+	u64 total_ns;
+};
+
+/**
  * struct klp_switch - a set of edits that are made together, or not at all
- * @name:	name of the patch, for the log
+ * @name:	name of the patch
+ * @op:		name of the operation, one word
  * @mode:	what has to be idle
+ * @brief:	it is enough to know that somebody is in the way, not who else
  * @edits:	the edits
  * @nr_edits:	how many there are
  * @max_edits:	how many there is room for
@@ -38,10 +58,13 @@ enum klp_switch_mode {
  * @idle:	who was in the way at the last attempt
  * @probe:	the kprobe that was in the way at the last attempt, or 0
  * @changed:	a site that somebody else had changed at the last attempt, or 0
+ * @stats:	what it cost
  */
 struct klp_switch {
 	const char *name;
+	const char *op;
 	enum klp_switch_mode mode;
+	bool brief;
 	struct klp_edit *edits;
 	unsigned int nr_edits;
 	unsigned int max_edits;
@@ -50,14 +73,16 @@ struct klp_switch {
 	struct klp_idle idle;
 	unsigned long probe;
 	unsigned long changed;
+	struct klp_switch_stats stats;
 };
 
-struct klp_switch *klp_switch_alloc(const char *name,
+struct klp_switch *klp_switch_alloc(const char *name, const char *op,
 				    enum klp_switch_mode mode);
 int __must_check klp_switch_add(struct klp_switch *sw,
 				const struct klp_site *site,
 				void *from, void *to);
 int __must_check klp_switch_run(struct klp_switch *sw, unsigned int attempts);
+unsigned int klp_switch_pause(void);
 int __must_check klp_switch_look(struct klp_switch *sw);
 void klp_switch_report(const struct klp_switch *sw);
 void klp_switch_free(struct klp_switch *sw);

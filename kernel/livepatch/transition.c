@@ -85,6 +85,19 @@ static const char *klp_direction(const struct klp_patch *patch)
 	return patch->enabled ? "patching" : "unpatching";
 }
 
+/* The name of a switch of the whole patch, for who counts them. */
+static const char *klp_operation(enum klp_switch_mode mode)
+{
+	const struct klp_patch *patch = klp_transition_patch;
+
+	if (mode == KLP_SWITCH_FORCED)
+		return "force";
+	if (!patch->enabled)
+		return "disable";
+
+	return patch->replace ? "replace" : "enable";
+}
+
 /* Marking */
 
 static int klp_object_enter(struct klp_object *obj)
@@ -188,7 +201,10 @@ static void klp_set_patched(struct klp_patch *patch)
 static int klp_switch_marked(struct klp_switch *sw, int err,
 			     unsigned int attempts, enum klp_report report)
 {
-	int ret = err ?: klp_switch_run(sw, attempts);
+	int ret;
+
+	sw->brief = report != KLP_REPORT_ALL;
+	ret = err ?: klp_switch_run(sw, attempts);
 
 	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
 		klp_switch_report(sw);
@@ -206,7 +222,7 @@ static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
 	struct klp_switch *sw;
 	int ret;
 
-	sw = klp_switch_alloc(patch->mod->name, mode);
+	sw = klp_switch_alloc(patch->mod->name, klp_operation(mode), mode);
 	if (!sw)
 		return -ENOMEM;
 
@@ -280,8 +296,11 @@ static void klp_end(void)
 
 static void klp_retry_later(void)
 {
+	unsigned long pause = msecs_to_jiffies(klp_switch_pause());
+
 	/* Nothing is switched while the system goes to sleep or wakes up. */
-	queue_delayed_work(system_freezable_wq, &klp_retry, klp_pace.retry);
+	queue_delayed_work(system_freezable_wq, &klp_retry,
+			   max(klp_pace.retry, pause));
 	klp_pace.retry = min(2 * klp_pace.retry, KLP_MAX_RETRY);
 }
 
@@ -545,7 +564,7 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 	struct klp_switch *sw;
 	int ret;
 
-	sw = klp_switch_alloc(patch->mod->name, KLP_SWITCH_STILL);
+	sw = klp_switch_alloc(patch->mod->name, "coming", KLP_SWITCH_STILL);
 	if (!sw)
 		return -ENOMEM;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A patch as a patch module would make it, without a module. */
 
+#include <kunit/static_stub.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
 #include <linux/memory.h>
@@ -8,6 +9,7 @@
 #include <linux/string.h>
 #include <asm/text-patching.h>
 #include "../patch.h"
+#include "../switch.h"
 #include "../target.h"
 #include "../transition.h"
 #include "helpers.h"
@@ -178,4 +180,24 @@ int lpt_unpark(struct lpt_parked *parked)
 	kthread_stop(parked->task);
 	put_task_struct(parked->task);
 	return parked->result;
+}
+
+/* A set of edits that wants its text to be idle. Return: the set, or NULL. */
+struct klp_switch *lpt_switch_alloc(const char *name)
+{
+	return klp_switch_alloc(name, "test", KLP_SWITCH_IDLE);
+}
+
+static unsigned int no_pause(void)
+{
+	return 0;
+}
+
+/*
+ * For a test that is not about how long the machine is left alone after it stood
+ * still for nothing. If it is emulated, standing still takes long.
+ */
+void lpt_no_pause(struct kunit *test)
+{
+	kunit_activate_static_stub(test, klp_switch_pause, no_pause);
 }

@@ -34,6 +34,8 @@ int lpt_enable(struct lpt_patch *p);
 int lpt_disable(struct lpt_patch *p);
 int lpt_refs(struct lpt_patch *p);
 bool lpt_in_sysfs(const char *patch);
+struct klp_switch *lpt_switch_alloc(const char *name);
+void lpt_no_pause(struct kunit *test);
 
 #define LPT_TEXT	16
 

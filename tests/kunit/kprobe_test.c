@@ -9,6 +9,8 @@
 #include <linux/kthread.h>
 #include <linux/sched/task.h>
 #include <asm/livepatch.h>
+#include "../guard.h"
+#include "../idle.h"
 #include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"
@@ -124,30 +126,37 @@ static int run_switch(struct klp_switch *sw)
 	return ret;
 }
 
-static int look_at_nothing(struct klp_switch *sw)
+static struct kprobe late_probe;
+
+/* Look at all tasks, and then somebody's probe is there. */
+static void check_all_and_probe(struct klp_idle *idle)
 {
-	return 0;
+	struct kunit *test = kunit_get_current_test();
+
+	kunit_deactivate_static_stub(test, klp_idle_check_all);
+	klp_idle_check_all(idle);
+	late_probe = (struct kprobe){
+		.addr = (void *)lpt_one,
+		.pre_handler = count_hit,
+	};
+	KUNIT_EXPECT_EQ(test, register_kprobe(&late_probe), 0);
 }
 
-/* A probe that came after the guards looked is found before, and in, the window. */
-static void kprobe_in_window(struct kunit *test)
+/* A probe is found that was not there when a switch began. */
+static void kprobe_in_prescan(struct kunit *test)
 {
-	struct kprobe kp = { .addr = (void *)lpt_one, .pre_handler = count_hit };
-	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe", KLP_SWITCH_IDLE);
+	struct klp_switch *sw = lpt_switch_alloc("lpt_kprobe");
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->unprobed,
 					     (unsigned long)lpt_one, 16), 0);
 	KUNIT_EXPECT_EQ(test, run_switch(sw), 0);
-	KUNIT_EXPECT_EQ(test, register_kprobe(&kp), 0);
+	KUNIT_EXPECT_EQ(test, sw->probe, 0);
+	kunit_activate_static_stub(test, klp_idle_check_all,
+				   check_all_and_probe);
 	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
-	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)kp.addr);
-	sw->probe = 0;
-	kunit_activate_static_stub(test, klp_switch_look, look_at_nothing);
-	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
-	kunit_deactivate_static_stub(test, klp_switch_look);
-	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)kp.addr);
-	unregister_kprobe(&kp);
+	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)late_probe.addr);
+	unregister_kprobe(&late_probe);
 	klp_switch_free(sw);
 }
 
@@ -156,7 +165,6 @@ static int register_fn(void *data)
 	return try_probe(data);
 }
 
-/* By a thread of its own, as a switch must not be made with this lock held. */
 static int hold_jump_label_lock(struct lpt_park *park)
 {
 	jump_label_lock();
@@ -165,29 +173,39 @@ static int hold_jump_label_lock(struct lpt_park *park)
 	return 0;
 }
 
+static struct klp_idle idle;
+
 /* Who is about to set a probe is in the way, whatever he wants to probe. */
-static void kprobe_registrar_in_window(struct kunit *test)
+static void kprobe_registrar(struct kunit *test)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_kprobe", KLP_SWITCH_IDLE);
+	struct klp_ranges busy = {};
 	struct lpt_parked holder;
 	struct task_struct *task;
 
-	KUNIT_ASSERT_NOT_NULL(test, sw);
 	task = kthread_create(register_fn, lpt_two, "lpt_registrar");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	get_task_struct(task);
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_guard_add_registrars(&busy), 0);
+	klp_ranges_sort(&busy);
 
 	/* register_kprobe() waits for this lock before anything else. */
 	lpt_park_in(test, &holder, hold_jump_label_lock);
 	wake_up_process(task);
 	lpt_wait_asleep(task);
-	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
-	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, task->pid);
+	klp_idle_init(&idle, &busy, false);
+	klp_idle_check_all(&idle);
+	KUNIT_EXPECT_EQ(test, atomic_read(&idle.nr_blockers), 1);
+	KUNIT_EXPECT_EQ(test, idle.blockers[0].pid, task->pid);
 	lpt_unpark(&holder);
 
 	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
+	klp_idle_init(&idle, &busy, false);
+	klp_idle_check_all(&idle);
+	KUNIT_EXPECT_TRUE(test, klp_idle_clear(&idle));
+	mutex_unlock(&klp_mutex);
 	put_task_struct(task);
-	klp_switch_free(sw);
+	klp_ranges_free(&busy);
 }
 
 /* Probes work on what was patched before. */
@@ -212,8 +230,8 @@ static struct kunit_case kprobe_cases[] = {
 	KUNIT_CASE(kprobe_in_cold),
 	KUNIT_CASE(kprobe_elsewhere),
 	KUNIT_CASE(kprobe_refused_while_patched),
-	KUNIT_CASE_SLOW(kprobe_in_window),
-	KUNIT_CASE_SLOW(kprobe_registrar_in_window),
+	KUNIT_CASE_SLOW(kprobe_in_prescan),
+	KUNIT_CASE_SLOW(kprobe_registrar),
 	KUNIT_CASE(kprobe_hits_again),
 	{}
 };

@@ -298,7 +298,7 @@ static int ranges_add_fails(struct klp_ranges *ranges, unsigned long start,
 	return ret;
 }
 
-static struct klp_switch *switch_alloc_fails(const char *name,
+static struct klp_switch *switch_alloc_fails(const char *name, const char *op,
 					     enum klp_switch_mode mode)
 {
 	return NULL;

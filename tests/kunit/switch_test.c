@@ -23,7 +23,7 @@ static void get_site(struct kunit *test, void *func, struct klp_site *site)
 static int run(struct kunit *test, struct klp_site *sites, struct edit *edits,
 	       unsigned int nr)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_switch", KLP_SWITCH_IDLE);
+	struct klp_switch *sw = lpt_switch_alloc("lpt_switch");
 	unsigned int i;
 	int ret = 0;
 
@@ -139,7 +139,7 @@ static void switch_text_changed(struct kunit *test)
 static void run_blocked(struct kunit *test, struct klp_site *site,
 			struct edit *edit, struct task_struct *task)
 {
-	struct klp_switch *sw = klp_switch_alloc("lpt_switch", KLP_SWITCH_IDLE);
+	struct klp_switch *sw = lpt_switch_alloc("lpt_switch");
 
 	KUNIT_EXPECT_NOT_NULL(test, sw);
 	if (!sw)
@@ -191,7 +191,6 @@ static void expect_steps(struct kunit *test, struct klp_site *site, void *from,
 		[KLP_STEP_TRAP]	= trapped,
 		[KLP_STEP_TAIL]	= trapped,
 		[KLP_STEP_HEAD]	= new,
-		[KLP_STEP_DONE]	= new,
 	};
 	struct klp_edit edit = { .site = site, .from = from, .to = to };
 	enum klp_step step;
@@ -201,13 +200,15 @@ static void expect_steps(struct kunit *test, struct klp_site *site, void *from,
 	KUNIT_ASSERT_EQ(test, klp_edits_map(&edit, 1), 0);
 	mutex_lock(&text_mutex);
 	KUNIT_EXPECT_EQ(test, klp_edits_check(&edit, 1), 0);
-	for (step = KLP_STEP_TRAP; step <= KLP_STEP_DONE; step++) {
+	for (step = KLP_STEP_TRAP; step <= KLP_STEP_HEAD; step++) {
 		klp_edits_write(&edit, 1, step);
 		/* What the meeting of the CPUs does in the window. */
 		text_poke_sync();
 		KUNIT_EXPECT_EQ_MSG(test, lpt_one(7), results[step],
 				    "step %d", step);
 	}
+	klp_edits_disarm();
+	KUNIT_EXPECT_EQ(test, lpt_one(7), new);
 	mutex_unlock(&text_mutex);
 	klp_edits_unmap(&edit, 1);
 }
@@ -237,7 +238,7 @@ static void switch_unreliable(struct kunit *test)
 
 	get_site(test, lpt_one, &site);
 	lpt_snapshot(&snap, lpt_one);
-	sw = klp_switch_alloc("lpt_switch", KLP_SWITCH_IDLE);
+	sw = lpt_switch_alloc("lpt_switch");
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, edit.from, edit.to), 0);
 

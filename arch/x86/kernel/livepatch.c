@@ -31,6 +31,8 @@
 #include <linux/mm.h>
 #include <linux/perf_event.h>
 #include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/sync_core.h>
 #include <linux/vmalloc.h>
 #include <asm/ibt.h>
 #include <asm/insn.h>
@@ -38,8 +40,8 @@
 #include <asm/text-patching.h>
 
 /*
- * The edits whose sites can hold an INT3, sorted by address; NULL if there are
- * none, which is so whenever CPUs are not stopped.
+ * The edits whose sites can hold an INT3, sorted by address, or NULL. Set in the
+ * window, and taken back soon after it.
  */
 static const struct klp_edit *klp_armed;
 static unsigned int klp_nr_armed;
@@ -340,18 +342,19 @@ unsigned long klp_edits_check(const struct klp_edit *edits, unsigned int nr)
  * klp_edits_write() - do one step of making the edits
  * @edits:	the edits, mapped and sorted by address
  * @nr:		number of edits
- * @step:	KLP_STEP_TRAP, KLP_STEP_TAIL, KLP_STEP_HEAD, KLP_STEP_DONE
+ * @step:	KLP_STEP_TRAP, KLP_STEP_TAIL, KLP_STEP_HEAD
  *
  * The steps are done in this order. Before each one, all CPUs must have gone
- * through sync_core() since the one before, and not in an NMI.
+ * through sync_core() since the one before, and not in an NMI. The same goes for
+ * klp_edits_disarm(), which follows the last one.
  *
  * Context: Every other CPU waits with interrupts off. NMIs are welcome. Takes
- *	    no lock, calls nothing that can be patched.
+ *	    no lock, calls nothing.
  */
-void __kprobes klp_edits_write(struct klp_edit *edits, unsigned int nr,
+void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 			       enum klp_step step)
 {
-	unsigned int i, j;
+	unsigned int i;
 
 	switch (step) {
 	case KLP_STEP_TRAP:
@@ -362,25 +365,50 @@ void __kprobes klp_edits_write(struct klp_edit *edits, unsigned int nr,
 			WRITE_ONCE(*edits[i].alias, INT3_INSN_OPCODE);
 		break;
 	case KLP_STEP_TAIL:
-		for (i = 0; i < nr; i++) {
-			for (j = 1; j < KLP_SITE_SIZE; j++)
-				WRITE_ONCE(edits[i].alias[j], edits[i].text[j]);
-		}
+		for (i = 0; i < nr; i++)
+			memcpy(edits[i].alias + 1, edits[i].text + 1,
+			       KLP_SITE_SIZE - 1);
 		break;
 	case KLP_STEP_HEAD:
 		for (i = 0; i < nr; i++)
 			WRITE_ONCE(*edits[i].alias, edits[i].text[0]);
 		break;
-	case KLP_STEP_DONE:
-		/*
-		 * All CPUs have serialised since, so none sees an INT3 of ours.
-		 * One that is in klp_int3() for somebody else's is in an NMI,
-		 * so it does not leave the window, and the edits stay, until it
-		 * is through.
-		 */
-		WRITE_ONCE(klp_armed, NULL);
-		break;
 	}
+}
+
+static void klp_sync_cpu(void *unused)
+{
+	sync_core();
+}
+
+/**
+ * klp_edits_disarm() - forget the edits, after the last step
+ *
+ * Nobody can hit an INT3 of ours any more. Who is in klp_int3() for somebody
+ * else's has interrupts off, and is waited for.
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_edits_disarm(void)
+{
+	WRITE_ONCE(klp_armed, NULL);
+	on_each_cpu(klp_sync_cpu, NULL, true);
+}
+
+/**
+ * klp_edits_write_still() - make edits in text that nobody runs
+ * @edits:	the edits, mapped
+ * @nr:		number of edits
+ *
+ * They need no trap, but there is no knowing what a CPU has decoded ahead.
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_edits_write_still(const struct klp_edit *edits, unsigned int nr)
+{
+	klp_edits_write(edits, nr, KLP_STEP_TAIL);
+	klp_edits_write(edits, nr, KLP_STEP_HEAD);
+	on_each_cpu(klp_sync_cpu, NULL, true);
 }
 
 /**

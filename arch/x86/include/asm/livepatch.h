@@ -44,13 +44,11 @@ struct klp_edit {
  * @KLP_STEP_TRAP:	the first byte of each site becomes a trap
  * @KLP_STEP_TAIL:	the other bytes become what they must be
  * @KLP_STEP_HEAD:	the first byte does
- * @KLP_STEP_DONE:	nobody can hit a trap any more
  */
 enum klp_step {
 	KLP_STEP_TRAP,
 	KLP_STEP_TAIL,
 	KLP_STEP_HEAD,
-	KLP_STEP_DONE,
 };
 
 /**
@@ -115,8 +113,10 @@ void klp_edits_unmap(struct klp_edit *edits, unsigned int nr);
 unsigned long __must_check klp_edits_check(const struct klp_edit *edits,
 					   unsigned int nr);
 void klp_edits_encode(struct klp_edit *edits, unsigned int nr);
-void klp_edits_write(struct klp_edit *edits, unsigned int nr,
+void klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 		     enum klp_step step);
+void klp_edits_disarm(void);
+void klp_edits_write_still(const struct klp_edit *edits, unsigned int nr);
 void klp_edits_tell(const struct klp_edit *edits, unsigned int nr);
 
 #endif /* _ASM_X86_LIVEPATCH_H */
