@@ -33,6 +33,7 @@
 #include "switch.h"
 #include "symbol.h"
 #include "target.h"
+#include "telemetry.h"
 #include "transition.h"
 
 /* See transition.h. */
@@ -206,6 +207,10 @@ static int klp_switch_marked(struct klp_switch *sw, int err,
 	sw->brief = report != KLP_REPORT_ALL;
 	ret = err ?: klp_switch_run(sw, attempts);
 
+	if (ret == -EBUSY)
+		klp_telemetry_blockers(&sw->idle, sw->name);
+	if (ret != -EBUSY || report != KLP_REPORT_NOTHING)
+		klp_telemetry_switch(sw, ret);
 	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
 		klp_switch_report(sw);
 	klp_targets_finish(!ret);
