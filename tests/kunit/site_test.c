@@ -6,6 +6,7 @@
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/memory.h>
+#include <asm/ibt.h>
 #include <asm/livepatch.h>
 #include <asm/sections.h>
 #include "../patch.h"
@@ -92,19 +93,26 @@ static void site_of_functions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, site.addr, (unsigned long)text);
 }
 
+/* A jump lands behind the endbr64 of what it jumps to. */
 static void site_encoding(struct kunit *test)
 {
+	unsigned long to = (unsigned long)lpt_one;
 	struct klp_site site = { .orig = { 1, 2, 3, 4, 5 } };
 	u8 forward[] = { JMP32_INSN_OPCODE, 0x78, 0x56, 0x34, 0x12 };
 	u8 backward[] = { JMP32_INSN_OPCODE, 0xfb, 0xff, 0xff, 0xff };
+	struct klp_site before, at;
 	struct klp_edit edits[] = {
-		{ .site = &site, .to = (void *)lpt_one + KLP_SITE_SIZE +
-				       0x12345678 },
-		{ .site = &site, .to = lpt_one },
+		{ .site = &before, .to = lpt_one },
+		{ .site = &at, .to = lpt_one },
 		{ .site = &site, .from = lpt_one, .to = NULL },
 	};
 
-	site.addr = (unsigned long)lpt_one;
+	/* Or objtool takes it for an indirect call that misses the endbr64. */
+	OPTIMIZER_HIDE_VAR(to);
+	to += ENDBR_INSN_SIZE;
+	before.addr = to - KLP_SITE_SIZE - 0x12345678;
+	at.addr = to;
+
 	klp_edits_encode(edits, ARRAY_SIZE(edits));
 	KUNIT_EXPECT_MEMEQ(test, edits[0].text, forward, KLP_SITE_SIZE);
 	KUNIT_EXPECT_MEMEQ(test, edits[1].text, backward, KLP_SITE_SIZE);
@@ -179,15 +187,14 @@ static void site_reach(struct kunit *test)
 {
 	struct klp_site site = { .addr = (unsigned long)lpt_one };
 	unsigned long next = site.addr + KLP_SITE_SIZE;
+	unsigned long last = next + S32_MAX - ENDBR_INSN_SIZE;
 
 	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, lpt_two), 0);
-	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, (void *)next + S32_MAX),
-			0);
+	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, (void *)last), 0);
 	KUNIT_EXPECT_EQ(test, klp_site_reachable(&site, (void *)next + S32_MIN),
 			0);
 	KUNIT_EXPECT_EQ(test,
-			klp_site_reachable(&site,
-					   (void *)(next + S32_MAX + 1UL)),
+			klp_site_reachable(&site, (void *)(last + 1)),
 			-ERANGE);
 	KUNIT_EXPECT_EQ(test,
 			klp_site_reachable(&site,

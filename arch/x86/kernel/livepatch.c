@@ -46,9 +46,17 @@
 static const struct klp_edit *klp_armed;
 static unsigned int klp_nr_armed;
 
+/* Who calls a function or jumps to it directly need not go through endbr64. */
+static unsigned long klp_behind_endbr(void *func)
+{
+	unsigned long addr = (unsigned long)func;
+
+	return is_endbr(*(u32 *)func) ? addr + ENDBR_INSN_SIZE : addr;
+}
+
 static void klp_jump(u8 *insn, const struct klp_site *site, void *to)
 {
-	s32 rel = (unsigned long)to - (site->addr + JMP32_INSN_SIZE);
+	s32 rel = klp_behind_endbr(to) - (site->addr + JMP32_INSN_SIZE);
 
 	insn[0] = JMP32_INSN_OPCODE;
 	memcpy(insn + 1, &rel, sizeof(rel));
@@ -77,14 +85,11 @@ static void klp_site_text(u8 *text, const struct klp_site *site, void *to)
  */
 const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 {
-	unsigned long addr = (unsigned long)func;
-	unsigned long end = addr + size;
-	unsigned long pos, fentry;
+	unsigned long end = (unsigned long)func + size;
+	unsigned long addr, pos, fentry;
 	struct insn insn;
 
-	if (size >= ENDBR_INSN_SIZE && is_endbr(*(u32 *)func))
-		addr += ENDBR_INSN_SIZE;
-
+	addr = klp_behind_endbr(func);
 	fentry = ftrace_location((unsigned long)func);
 	if (fentry)
 		addr = fentry + CALL_INSN_SIZE;
@@ -130,7 +135,8 @@ int klp_site_reachable(const struct klp_site *site, void *to)
 {
 	long rel = (long)to - (long)(site->addr + JMP32_INSN_SIZE);
 
-	return rel == (s32)rel ? 0 : -ERANGE;
+	/* The jump may land behind an endbr64. */
+	return rel >= S32_MIN && rel <= S32_MAX - ENDBR_INSN_SIZE ? 0 : -ERANGE;
 }
 
 static bool klp_insn_branches_to(const struct klp_site *site,
