@@ -324,7 +324,7 @@ static bool klp_in_noinstr(unsigned long addr)
  * Functions outside these sections that run between an INT3 and klp_int3(), and
  * would trap there again for ever.
  */
-static const char * const klp_trap_path[] = {
+static const char * const klp_trap_path[] __initconst = {
 	"do_int3",
 	"kgdb_ll_trap",
 	"kprobe_int3_handler",
@@ -354,7 +354,7 @@ static const char * const klp_trap_path[] = {
  * when the text is written, so this is not about breakpoints: a mistake in a new
  * version of one of these would be a mistake of the check.
  */
-static const char * const klp_window_path[] = {
+static const char * const klp_window_path[] __initconst = {
 	"multi_cpu_stop",
 	"cpu_stopper_thread",
 	"stop_machine_yield",
@@ -384,7 +384,7 @@ static const char * const klp_window_path[] = {
 };
 
 /* Functions in which a CPU that is offline can be. */
-static const char * const klp_offline_path[] = {
+static const char * const klp_offline_path[] __initconst = {
 	"arch_cpu_idle_dead",
 	"play_dead",
 	"native_play_dead",
@@ -399,29 +399,93 @@ static const char * const klp_offline_path[] = {
 	"cpuhp_report_idle_dead",
 };
 
-struct klp_match {
-	unsigned long addr;
-	bool found;
+static const char klp_switch_runs_it[] = "the switch itself runs it";
+
+static const struct klp_path {
+	const char * const *names;
+	unsigned int nr;
+	const char *why;
+} klp_paths[] __initconst = {
+	{ klp_trap_path, ARRAY_SIZE(klp_trap_path),
+	  "the breakpoint handler runs it" },
+	{ klp_window_path, ARRAY_SIZE(klp_window_path), klp_switch_runs_it },
+	{ klp_offline_path, ARRAY_SIZE(klp_offline_path),
+	  "CPUs that are offline stay in it" },
 };
 
-static int klp_match_addr(void *data, unsigned long addr)
-{
-	struct klp_match *match = data;
+/**
+ * struct klp_kept - a function that is not to be patched
+ * @addr:	where it is
+ * @why:	why not, as part of a sentence
+ */
+struct klp_kept {
+	unsigned long addr;
+	const char *why;
+};
 
-	match->found = addr == match->addr;
-	return match->found;
+/*
+ * What the names stand for, which not every kernel has all of, and some of them
+ * more than once. Filled in at boot, as looking up a name takes its time.
+ */
+#define KLP_MAX_KEPT	256
+static struct klp_kept klp_kept[KLP_MAX_KEPT] __ro_after_init;
+static unsigned int klp_nr_kept __ro_after_init;
+static bool klp_kept_all __ro_after_init;
+
+/**
+ * klp_guard_ready() - is it known what is not to be patched?
+ *
+ * Context: Any.
+ * Return: true if it is.
+ */
+bool klp_guard_ready(void)
+{
+	return klp_kept_all;
 }
 
-static bool klp_in_path(unsigned long addr, const char * const *path,
-			unsigned int nr)
+static int __init klp_keep(void *data, unsigned long addr)
 {
-	struct klp_match match = { .addr = addr };
+	if (klp_nr_kept == KLP_MAX_KEPT)
+		return -E2BIG;
+
+	klp_kept[klp_nr_kept++] = (struct klp_kept){ .addr = addr, .why = data };
+	return 0;
+}
+
+static int __init klp_guard_init(void)
+{
+	const struct klp_path *path = klp_paths;
+	unsigned int i;
+	int ret;
+
+	for (; path < klp_paths + ARRAY_SIZE(klp_paths); path++) {
+		for (i = 0; i < path->nr; i++) {
+			ret = kallsyms_on_each_match_symbol(klp_keep,
+							    path->names[i],
+							    (void *)path->why);
+			if (ret) {
+				pr_err("too many functions must not be patched\n");
+				return ret;
+			}
+		}
+	}
+
+	klp_kept_all = true;
+	return 0;
+}
+late_initcall(klp_guard_init);
+
+/* Why a function is not to be patched, or NULL. */
+static const char *klp_why_kept(unsigned long addr)
+{
 	unsigned int i;
 
-	for (i = 0; i < nr && !match.found; i++)
-		kallsyms_on_each_match_symbol(klp_match_addr, path[i], &match);
+	for (i = 0; i < klp_nr_kept; i++) {
+		if (klp_kept[i].addr == addr)
+			return klp_kept[i].why;
+	}
 
-	return match.found;
+	return NULL;
 }
 
 static bool klp_is_own(unsigned long addr)
@@ -654,15 +718,9 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 		return klp_refuse(name, "it is not kernel text", -EINVAL);
 	if (klp_in_noinstr(addr))
 		return klp_refuse(name, "it is entry or noinstr text", -EPERM);
-	if (klp_in_path(addr, klp_trap_path, ARRAY_SIZE(klp_trap_path)))
-		return klp_refuse(name, "the breakpoint handler runs it",
-				  -EPERM);
-	if (klp_is_own(addr) ||
-	    klp_in_path(addr, klp_window_path, ARRAY_SIZE(klp_window_path)))
-		return klp_refuse(name, "the switch itself runs it", -EPERM);
-	if (klp_in_path(addr, klp_offline_path, ARRAY_SIZE(klp_offline_path)))
-		return klp_refuse(name, "CPUs that are offline stay in it",
-				  -EPERM);
+	why = klp_is_own(addr) ? klp_switch_runs_it : klp_why_kept(addr);
+	if (why)
+		return klp_refuse(name, why, -EPERM);
 	if (klp_in_blacklist(addr))
 		return klp_refuse(name, "it is on the kprobe blacklist",
 				  -EPERM);

@@ -20,6 +20,8 @@ struct klp_claim {
 	bool active;
 };
 
+bool klp_guard_ready(void);
+
 void klp_guard_add(struct klp_claim *claim);
 void klp_guard_remove(struct klp_claim *claim);
 
