@@ -37,6 +37,7 @@
 #include <linux/memory.h>
 #include <linux/slab.h>
 #include <linux/sched/clock.h>
+#include <linux/smp.h>
 #include <linux/sort.h>
 #include <linux/stop_machine.h>
 #include <linux/sync_core.h>
@@ -238,10 +239,19 @@ static int klp_switch_stop(struct klp_switch *sw)
 	struct klp_switch_stats *stats = &sw->stats;
 	struct klp_window window = { .sw = sw };
 	unsigned int walked = atomic_read(&sw->idle.nr_walked);
-	u64 start = ktime_get_ns(), end;
+	u64 start, end;
 	int ret;
 
+	/*
+	 * A CPU that sleeps takes its time to wake up, and those that are stopped
+	 * already wait for it. So wake them all up before.
+	 */
+	cpu_idle_poll_ctrl(true);
+	wake_up_all_idle_cpus();
+	start = ktime_get_ns();
+
 	ret = stop_machine_cpuslocked(klp_window, &window, cpu_online_mask);
+	cpu_idle_poll_ctrl(false);
 
 	end = ktime_get_ns();
 	stats->window_ns = end - start;
