@@ -33,6 +33,11 @@ sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 configs	:= nonftrace ftrace debug
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 
+# What is measured: ours, ours with all stacks walked in the window, and the
+# kernel's own, in a tree as it comes.
+benches	:= bench walkall stock
+stock	:= $(top)/build/linux-$(name)-stock
+
 help:
 	@echo 'make demo        build, boot, patch and unpatch; a transcript to follow'
 	@echo 'make check       everything that CI runs'
@@ -45,6 +50,7 @@ help:
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make modules     patched modules come and go'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
+	@echo 'make bench       measure, and compare with the kernel'"'"'s own; an hour'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
 	@echo 'make install     put it into the tree at KERNEL'
@@ -58,7 +64,7 @@ setup:
 	@scripts/setup $(KVER)
 
 # The tree, with our files linked into it. Which files these are can change.
-$(tree)/.unpacked: | setup
+$(tree)/.unpacked $(stock)/.unpacked: | setup
 	@mkdir -p $(dir $(@D))
 	@scripts/source $(from) $(@D)
 	@touch $@
@@ -71,17 +77,18 @@ $(tree)/.overlaid: $(tree)/.unpacked scripts/overlay $(sources)
 	fi
 	@touch $@
 
+# The rules for a configuration, the stamp of its tree, and its fragments.
 define kernel_rules
-$(call build,$(1))/.config: $(call fragments,$(1)) Kconfig.nonftrace \
-		scripts/config | $(tree)/.overlaid
-	@scripts/config $(tree) $$(@D) $(addprefix $(top)/,$(call fragments,$(1)))
+$(call build,$(1))/.config: $(3) Kconfig.nonftrace scripts/config | $(2)
+	@scripts/config $(patsubst %/,%,$(dir $(2))) $$(@D) $(addprefix $(top)/,$(3))
 
-$(call build,$(1))/.built: $(call build,$(1))/.config $(tree)/.overlaid \
-		scripts/kbuild | setup
-	@scripts/kbuild $(tree) $$(@D)
+$(call build,$(1))/.built: $(call build,$(1))/.config $(2) scripts/kbuild | setup
+	@scripts/kbuild $(patsubst %/,%,$(dir $(2))) $$(@D)
 	@touch $$@
 endef
-$(foreach config,$(configs),$(eval $(call kernel_rules,$(config))))
+$(foreach config,$(configs),$(eval $(call kernel_rules,$(config),$(tree)/.overlaid,$(call fragments,$(config)))))
+$(foreach config,bench walkall,$(eval $(call kernel_rules,$(config),$(tree)/.overlaid,configs/base.config configs/$(config).config)))
+$(eval $(call kernel_rules,stock,$(stock)/.unpacked,configs/base.config configs/stock.config))
 
 this	:= $(call build,$(CONFIG))
 
@@ -102,6 +109,15 @@ $(this)/tests/.built: $(wildcard tests/modules/*) $(this)/.built \
 $(this)/selftests/.built: $(this)/.built scripts/selftests
 	@scripts/selftests $(tree) $(this) $(@D)
 	@touch $@
+
+# The modules that measure, once for each kernel that is measured.
+define bench_rules
+$(call build,$(1))/bench/.built: $(wildcard tests/bench/*) \
+		$(call build,$(1))/.built scripts/modules
+	@scripts/modules $(call build,$(1)) tests/bench $$(@D)
+	@touch $$@
+endef
+$(foreach config,$(benches),$(eval $(call bench_rules,$(config))))
 
 kernel: $(this)/.built
 
@@ -135,6 +151,9 @@ patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 ftrace: $(this)/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
 
+bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
+	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
+
 lint: | setup
 	@scripts/lint $(name) $(from)
 
@@ -151,5 +170,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit selftests patches rounds modules ftrace lint check patch install clean
+.PHONY: help setup kernel shell demo kunit selftests patches rounds modules ftrace bench lint check patch install clean
 .DELETE_ON_ERROR:
