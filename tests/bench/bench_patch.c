@@ -11,15 +11,15 @@
 #include <linux/moduleparam.h>
 #include "bench.h"
 
-#define DEFINE(i)			\
+#define DEFINE(i)				\
 static noinline int bench_new_##i(int x)	\
-{					\
-	BENCH_BODY(x);			\
-	return x;			\
+{						\
+	BENCH_BODY(x);				\
+	return x;				\
 }
 
-#define ENTRY(i)			\
-	{				\
+#define ENTRY(i)				\
+	{					\
 		.old_name = "bench_fn_" #i,	\
 		.new_func = bench_new_##i,	\
 	},
