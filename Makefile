@@ -146,10 +146,12 @@ patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/refused
 	@$(vm) --timeout 300 $(this) tests/vm/replace
 	@$(vm) --timeout 300 $(this) tests/vm/samples
+	@$(vm) --timeout 300 $(this) tests/vm/telemetry
 	@$(vm) --timeout 300 --append livepatch.wait=1 $(this) tests/vm/wait
 
-ftrace: $(this)/.built
+ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
+	@$(vm) --timeout 300 $(this) tests/vm/telemetry
 
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)

@@ -60,6 +60,12 @@
  */
 #define KLP_RUN_STOP_RATIO	1000
 
+/*
+ * But not longer than that: who stands still for so long that it matters is in a
+ * virtual machine that somebody stopped.
+ */
+#define KLP_MAX_PAUSE_NS	(10 * NSEC_PER_SEC)
+
 /* When that is over, by ktime_get_ns(). Protected by klp_mutex. */
 static u64 klp_may_stop_at;
 
@@ -262,7 +268,8 @@ static int klp_switch_stop(struct klp_switch *sw)
 	if (ret || window.clear)
 		return ret;
 
-	klp_may_stop_at = end + KLP_RUN_STOP_RATIO * stats->window_ns;
+	klp_may_stop_at = end + min(KLP_RUN_STOP_RATIO * stats->window_ns,
+				    KLP_MAX_PAUSE_NS);
 	return -EBUSY;
 }
 
@@ -320,6 +327,7 @@ static int klp_switch_recorded(struct klp_switch *sw)
 	int ret;
 
 	klp_idle_check_all(&sw->idle);
+	sw->stats.nr_tasks = atomic_read(&sw->idle.nr_walked);
 	if (!klp_idle_clear(&sw->idle))
 		return -EBUSY;
 
@@ -348,6 +356,7 @@ static int klp_switch_attempt(struct klp_switch *sw, bool thorough)
 	int ret;
 
 	klp_idle_init(&sw->idle, &sw->busy, sw->mode == KLP_SWITCH_FORCED);
+	sw->probe = 0;
 	if (!thorough && klp_switch_still_blocked(sw))
 		return -EBUSY;
 

@@ -43,11 +43,13 @@ struct klp_switched {
 /**
  * struct klp_blocked - who was in the way
  * @patch:	name of the patch
+ * @probe:	a kprobe that was, or 0
  * @nr:		how many tasks, of which the first are in @blockers
  * @blockers:	the tasks
  */
 struct klp_blocked {
 	char patch[MODULE_NAME_LEN];
+	unsigned long probe;
 	unsigned int nr;
 	struct klp_blocker blockers[KLP_MAX_BLOCKERS];
 };
@@ -85,15 +87,17 @@ void klp_telemetry_switch(const struct klp_switch *sw, int result)
 
 /**
  * klp_telemetry_blockers() - keep who was in the way
- * @idle:	the check that found them
- * @patch:	name of the patch
+ * @sw:		the switch, after klp_switch_run() that failed
  *
  * Context: Process context, may sleep.
  */
-void klp_telemetry_blockers(const struct klp_idle *idle, const char *patch)
+void klp_telemetry_blockers(const struct klp_switch *sw)
 {
+	const struct klp_idle *idle = &sw->idle;
+
 	mutex_lock(&klp_telemetry_mutex);
-	strscpy(klp_blocked.patch, patch);
+	strscpy(klp_blocked.patch, sw->name);
+	klp_blocked.probe = sw->probe;
 	klp_blocked.nr = atomic_read(&idle->nr_blockers);
 	memcpy(klp_blocked.blockers, idle->blockers, sizeof(idle->blockers));
 	mutex_unlock(&klp_telemetry_mutex);
@@ -149,6 +153,9 @@ static int blockers_show(struct seq_file *m, void *unused)
 	seq_puts(m, "# patch pid task where\n");
 
 	mutex_lock(&klp_telemetry_mutex);
+	if (klp_blocked.probe)
+		seq_printf(m, "%s - kprobe %pS\n", klp_blocked.patch,
+			   (void *)klp_blocked.probe);
 	for (i = 0; i < min(klp_blocked.nr, KLP_MAX_BLOCKERS); i++)
 		klp_show_blocker(m, &klp_blocked.blockers[i]);
 	if (klp_blocked.nr > KLP_MAX_BLOCKERS)

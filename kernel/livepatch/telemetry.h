@@ -2,10 +2,9 @@
 #ifndef _LIVEPATCH_TELEMETRY_H
 #define _LIVEPATCH_TELEMETRY_H
 
-struct klp_idle;
 struct klp_switch;
 
 void klp_telemetry_switch(const struct klp_switch *sw, int result);
-void klp_telemetry_blockers(const struct klp_idle *idle, const char *patch);
+void klp_telemetry_blockers(const struct klp_switch *sw);
 
 #endif /* _LIVEPATCH_TELEMETRY_H */

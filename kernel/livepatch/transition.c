@@ -208,7 +208,7 @@ static int klp_switch_marked(struct klp_switch *sw, int err,
 	ret = err ?: klp_switch_run(sw, attempts);
 
 	if (ret == -EBUSY)
-		klp_telemetry_blockers(&sw->idle, sw->name);
+		klp_telemetry_blockers(sw);
 	if (ret != -EBUSY || report != KLP_REPORT_NOTHING)
 		klp_telemetry_switch(sw, ret);
 	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
