@@ -19,6 +19,9 @@ DECLARE_PER_CPU(bool, klp_ran_wanted);
 void klp_ran_note(void);
 
 /* The scheduler's hook for architectures; x86 has no other use for it. */
+#ifdef prepare_arch_switch
+#error "Somebody else wants to know what the scheduler does"
+#endif
 #define prepare_arch_switch(next)				\
 do {								\
 	(void)(next);						\

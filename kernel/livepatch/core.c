@@ -19,6 +19,7 @@
 #include "exiting.h"
 #include "guard.h"
 #include "patch.h"
+#include "ran.h"
 #include "state.h"
 #include "symbol.h"
 #include "sysfs.h"
@@ -70,7 +71,8 @@ int klp_enable_patch(struct klp_patch *patch)
 	if (ret)
 		return ret;
 
-	if (!klp_sysfs_ready() || !klp_exiting_ready() || !klp_guard_ready()) {
+	if (!klp_sysfs_ready() || !klp_exiting_ready() || !klp_guard_ready() ||
+	    !klp_ran_ready()) {
 		pr_err("live patching is not available\n");
 		return -ENODEV;
 	}

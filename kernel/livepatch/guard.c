@@ -117,7 +117,7 @@ static bool klp_has_probe(unsigned long addr)
  * klp_guard_find_probe() - look for a kprobe in text
  * @ranges:	the text
  *
- * Context: Any.
+ * Context: Process context, may sleep.
  * Return: the address of a kprobe, armed or not, or 0 if there is none.
  */
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
@@ -131,6 +131,7 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 			if (klp_has_probe(addr))
 				return addr;
 		}
+		cond_resched();
 	}
 
 	return 0;
@@ -375,12 +376,16 @@ static const char * const klp_window_path[] __initconst = {
 	"deref_stack_regs",
 	"deref_stack_iret_regs",
 	"stack_access_ok",
+	"__kernel_text_address",
+	"kernel_text_address",
+	"is_module_text_address",
+	"__module_text_address",
+	"__module_address",
+	"ftrace_graph_ret_addr",
+	"__virt_addr_valid",
 	"_find_next_andnot_bit",
-	"local_clock",
-	"local_clock_noinstr",
-	"sched_clock",
-	"sched_clock_noinstr",
-	"native_sched_clock",
+	"ktime_get_mono_fast_ns",
+	"read_tsc",
 };
 
 /* Functions in which a CPU that is offline can be. */

@@ -66,6 +66,13 @@
  */
 #define KLP_CLOSER_TRIES	4
 
+/*
+ * How many stacks a CPU may walk while all are stopped. It was stopped soon after
+ * those who had run were few; so if these are many, who asked for the switch has
+ * been kept from it in between, and may try again.
+ */
+#define KLP_MAX_RECHECKED	64
+
 /* Who was in the way last time. Protected by klp_mutex. */
 static pid_t klp_known[KLP_MAX_BLOCKERS];
 
@@ -366,8 +373,12 @@ static int klp_look_still(struct task_struct *task, void *data)
 {
 	struct klp_look *look = data;
 
-	if (task_curr(task))
+	/* One's own stack can be walked, and the rest of it does not change. */
+	if (task_curr(task) && task != current)
 		return -EAGAIN;
+	/* It never comes back. */
+	if (READ_ONCE(task->__state) == TASK_DEAD)
+		return 0;
 
 	return klp_idle_walk(look->idle, task, &look->walk);
 }
@@ -406,11 +417,6 @@ static void klp_idle_check_any(struct klp_idle *idle, struct task_struct *task)
 {
 	struct klp_look look = { .idle = idle, .task = task };
 	unsigned int tries;
-
-	if (task == current) {
-		klp_idle_check_task(idle, task);
-		return;
-	}
 
 	for (tries = 0; tries < KLP_STILL_TRIES; tries++) {
 		klp_look(&look);
@@ -517,6 +523,17 @@ void klp_idle_check_all(struct klp_idle *idle)
 		klp_idle_check_live(idle, idle_task(cpu));
 }
 
+/*
+ * Is there no record of who has run on a CPU, or one that is too long to be gone
+ * through?
+ */
+static void __kprobes klp_idle_check_lost(struct klp_idle *idle,
+					  unsigned int cpu)
+{
+	if (klp_ran_lost(cpu) || klp_ran_pending(cpu) > KLP_MAX_RECHECKED)
+		WRITE_ONCE(idle->lost, true);
+}
+
 static void klp_idle_check_noted(void *data, struct task_struct *task)
 {
 	/* If it runs it will be noted once more. */
@@ -545,10 +562,8 @@ void klp_idle_check_ran(struct klp_idle *idle)
 			nr += klp_ran_visit(cpu, klp_idle_check_noted, idle);
 	} while (nr > 2 * num_online_cpus() && ++tries < KLP_CLOSER_TRIES);
 
-	for_each_online_cpu(cpu) {
-		if (klp_ran_lost(cpu))
-			idle->lost = true;
-	}
+	for_each_online_cpu(cpu)
+		klp_idle_check_lost(idle, cpu);
 }
 
 /* Stopped */
@@ -579,12 +594,13 @@ void __kprobes klp_idle_check_cpu(struct klp_idle *idle)
 {
 	unsigned int cpu = smp_processor_id();
 
+	klp_idle_check_lost(idle, cpu);
+	if (READ_ONCE(idle->lost))
+		return;
+
 	klp_idle_check_task(idle, current);
 	klp_ran_visit(cpu, klp_idle_check_stopped, idle);
 	klp_exiting_visit(cpu, klp_idle_check_stopped, idle);
-
-	if (klp_ran_lost(cpu))
-		WRITE_ONCE(idle->lost, true);
 }
 
 /* For comparison only: all that is in the other steps, in this one. */
@@ -652,6 +668,6 @@ void klp_idle_report(const struct klp_idle *idle, const char *patch)
 			n - KLP_MAX_BLOCKERS);
 
 	if (idle->lost)
-		pr_warn("'%s': blocked by more tasks than a CPU's record of them holds\n",
+		pr_warn("'%s': too many tasks ran while others were checked\n",
 			patch);
 }

@@ -61,7 +61,7 @@ struct klp_blocker {
  * struct klp_idle - one check whether text is idle
  * @ranges:	the text
  * @scan:	scan stacks that cannot be walked
- * @lost:	more tasks have run than there is a record of
+ * @lost:	so many tasks have run that it is not known where they are
  * @nr_walked:	how many stacks were walked
  * @nr_blockers: how many tasks are in the way; can exceed KLP_MAX_BLOCKERS
  * @blockers:	the first of them

@@ -20,21 +20,25 @@
  * There are no counters that could wrap. The record only grows, to a bound; if a
  * task finds no place on it, that is remembered, and the record is worth nothing.
  *
- * A record is written by its CPU alone, with interrupts off. So an interrupt of
- * that CPU is the means to begin and to end it. The scheduler asks a flag of the
- * CPU, and no static key: that would be text which is poked, for each attempt, in
- * the one function that all CPUs always run.
+ * Only its own CPU adds to a record, with interrupts off. So an interrupt of that
+ * CPU is the means to begin and to end it. The scheduler asks a flag of the CPU,
+ * and no static key: that would be text which is poked, for each attempt, in the
+ * one function that all CPUs always run.
  */
 
-#include <linux/bug.h>
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/build_bug.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/hash.h>
+#include <linux/init.h>
 #include <linux/kprobes.h>
 #include <linux/livepatch_sched.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/percpu.h>
+#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/sched/stat.h>
 #include <linux/sched/task.h>
@@ -54,7 +58,7 @@
 /**
  * struct klp_ran_task - a task on a record
  * @task:	the task
- * @ran:	it was taken off the CPU since it was last visited
+ * @ran:	it is to be visited, as it was taken off the CPU since it last was
  */
 struct klp_ran_task {
 	struct task_struct *task;
@@ -70,6 +74,10 @@ struct klp_ran_task {
  * @slots:	where in @tasks a task is, plus one, by its hash; at least half of
  *		them are 0, which ends a search
  * @bits:	the logarithm of the number of @slots
+ * @queue:	where in @tasks those are that are to be visited, each once, in a ring
+ *		that has room for all of them
+ * @head:	how many were added to it
+ * @tail:	how many were taken from it
  */
 struct klp_ran {
 	bool lost;
@@ -78,6 +86,9 @@ struct klp_ran {
 	unsigned int max;
 	u16 *slots;
 	unsigned int bits;
+	u16 *queue;
+	unsigned int head;
+	unsigned int tail;
 };
 
 static_assert(KLP_RAN_MAX <= U16_MAX);
@@ -104,10 +115,14 @@ static struct klp_ran_task *klp_ran_find(struct klp_ran *ran,
 
 	ran->tasks[nr].task = get_task_struct(task);
 	ran->slots[slot] = nr + 1;
-	/* Pairs with klp_ran_visit(): who counts a task finds it. */
-	smp_store_release(&ran->nr, nr + 1);
+	ran->nr++;
 
 	return &ran->tasks[nr];
+}
+
+static unsigned int klp_ran_place(const struct klp_ran *ran, unsigned int count)
+{
+	return count & ((1U << ran->bits) / 2 - 1);
 }
 
 /**
@@ -126,10 +141,34 @@ void klp_ran_note(void)
 		return;
 
 	entry = klp_ran_find(ran, current);
-	if (entry)
-		WRITE_ONCE(entry->ran, true);
-	else
+	if (!entry) {
 		WRITE_ONCE(ran->lost, true);
+		return;
+	}
+
+	/* If it is to be visited, it has not been yet, and will be after this. */
+	if (READ_ONCE(entry->ran))
+		return;
+
+	WRITE_ONCE(entry->ran, true);
+	ran->queue[klp_ran_place(ran, ran->head)] = entry - ran->tasks;
+	/* Pairs with klp_ran_pending(): who counts a task finds it. */
+	smp_store_release(&ran->head, ran->head + 1);
+}
+
+/**
+ * klp_ran_pending() - how many tasks have run on a CPU since they were visited?
+ * @cpu:	the CPU
+ *
+ * Context: Between klp_ran_start() and klp_ran_stop(). Takes no lock.
+ * Return: how many klp_ran_visit() would visit.
+ */
+unsigned int __kprobes klp_ran_pending(unsigned int cpu)
+{
+	struct klp_ran *ran = per_cpu_ptr(&klp_ran, cpu);
+
+	/* Pairs with klp_ran_note(). */
+	return smp_load_acquire(&ran->head) - ran->tail;
 }
 
 /**
@@ -154,21 +193,17 @@ unsigned int __kprobes klp_ran_visit(unsigned int cpu,
 				     void *data)
 {
 	struct klp_ran *ran = per_cpu_ptr(&klp_ran, cpu);
-	unsigned int i, nr, visited = 0;
+	unsigned int i, nr = klp_ran_pending(cpu);
+	struct klp_ran_task *entry;
 
-	/* Pairs with klp_ran_find(). */
-	nr = smp_load_acquire(&ran->nr);
 	for (i = 0; i < nr; i++) {
-		if (!READ_ONCE(ran->tasks[i].ran))
-			continue;
-
+		entry = &ran->tasks[ran->queue[klp_ran_place(ran, ran->tail++)]];
 		/* The full barrier: it is marked as visited, and then visited. */
-		xchg(&ran->tasks[i].ran, false);
-		visit(data, ran->tasks[i].task);
-		visited++;
+		xchg(&entry->ran, false);
+		visit(data, entry->task);
 	}
 
-	return visited;
+	return nr;
 }
 
 /**
@@ -189,6 +224,7 @@ static void klp_ran_free(struct klp_ran *ran)
 
 	for (i = 0; i < ran->nr; i++)
 		put_task_struct(ran->tasks[i].task);
+	kvfree(ran->queue);
 	kvfree(ran->slots);
 	kvfree(ran->tasks);
 	*ran = (struct klp_ran){};
@@ -202,8 +238,10 @@ static int klp_ran_alloc(struct klp_ran *ran)
 	ran->bits = order_base_2(2 * ran->max);
 	ran->tasks = kvcalloc(ran->max, sizeof(*ran->tasks), GFP_KERNEL);
 	ran->slots = kvcalloc(1U << ran->bits, sizeof(*ran->slots), GFP_KERNEL);
+	ran->queue = kvcalloc((1U << ran->bits) / 2, sizeof(*ran->queue),
+			      GFP_KERNEL);
 
-	return ran->tasks && ran->slots ? 0 : -ENOMEM;
+	return ran->tasks && ran->slots && ran->queue ? 0 : -ENOMEM;
 }
 
 static void klp_ran_free_all(void)
@@ -258,3 +296,48 @@ void klp_ran_stop(void)
 	on_each_cpu(klp_ran_want, (void *)false, true);
 	klp_ran_free_all();
 }
+
+/* Is the scheduler's hook there? Set once, at boot. */
+static bool klp_ran_works __ro_after_init;
+
+/**
+ * klp_ran_ready() - do the records work?
+ *
+ * Context: Any.
+ * Return: true if klp_ran_start() can be used.
+ */
+bool klp_ran_ready(void)
+{
+	return klp_ran_works;
+}
+
+static void __init klp_ran_see_current(void *data, struct task_struct *task)
+{
+	if (task == current)
+		klp_ran_works = true;
+}
+
+/* Nothing would be safe without the hook, so see that it is there. */
+static int __init klp_ran_init(void)
+{
+	unsigned int cpu;
+	int ret;
+
+	cpus_read_lock();
+	ret = klp_ran_start();
+	if (ret)
+		goto unlock;
+
+	schedule_timeout_uninterruptible(1);
+	for_each_online_cpu(cpu)
+		klp_ran_visit(cpu, klp_ran_see_current, NULL);
+	klp_ran_stop();
+	if (!klp_ran_works) {
+		pr_err("the scheduler does not tell who runs\n");
+		ret = -ENODEV;
+	}
+unlock:
+	cpus_read_unlock();
+	return ret;
+}
+late_initcall(klp_ran_init);

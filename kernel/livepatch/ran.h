@@ -11,6 +11,8 @@ void klp_ran_stop(void);
 unsigned int klp_ran_visit(unsigned int cpu,
 			   void (*visit)(void *data, struct task_struct *task),
 			   void *data);
+unsigned int klp_ran_pending(unsigned int cpu);
 bool klp_ran_lost(unsigned int cpu);
+bool klp_ran_ready(void);
 
 #endif /* _LIVEPATCH_RAN_H */

@@ -36,7 +36,6 @@
 #include <linux/math.h>
 #include <linux/memory.h>
 #include <linux/slab.h>
-#include <linux/sched/clock.h>
 #include <linux/smp.h>
 #include <linux/sort.h>
 #include <linux/stop_machine.h>
@@ -57,14 +56,11 @@
 /*
  * And by how much longer than the machine stood still for nothing the last time,
  * so that it stands still for less than a thousandth of the time at the worst.
+ * That goes for up to a millisecond. If it takes longer it is a virtual machine
+ * which somebody stopped as well, and klp_mutex is not to be held for so long.
  */
 #define KLP_RUN_STOP_RATIO	1000
-
-/*
- * But not longer than that: who stands still for so long that it matters is in a
- * virtual machine that somebody stopped.
- */
-#define KLP_MAX_PAUSE_NS	(10 * NSEC_PER_SEC)
+#define KLP_MAX_PAUSE_NS	NSEC_PER_SEC
 
 /* When that is over, by ktime_get_ns(). Protected by klp_mutex. */
 static u64 klp_may_stop_at;
@@ -170,6 +166,7 @@ static int klp_edit_cmp(const void *a, const void *b)
  * @steps:	how many steps are done
  * @clear:	nobody is in the way
  * @ns:		the longest that a CPU was in the window, in nanoseconds
+ * @left:	when the last CPU left it, by ktime_get_ns()
  */
 struct klp_window {
 	struct klp_switch *sw;
@@ -177,6 +174,7 @@ struct klp_window {
 	unsigned int steps;
 	bool clear;
 	atomic64_t ns;
+	atomic64_t left;
 };
 
 /* What is done once for all CPUs, while the others wait. */
@@ -223,19 +221,25 @@ static void __kprobes klp_window_steps(struct klp_window *window)
 	}
 }
 
+static void __kprobes klp_max(atomic64_t *max, s64 ns)
+{
+	s64 old = atomic64_read(max);
+
+	while (ns > old && !atomic64_try_cmpxchg(max, &old, ns))
+		;
+}
+
 static int __kprobes klp_window(void *data)
 {
 	struct klp_window *window = data;
-	u64 start = local_clock();
-	s64 ns, max;
+	u64 now, start = ktime_get_mono_fast_ns();
 
 	klp_idle_check_cpu(&window->sw->idle);
 	klp_window_steps(window);
 
-	ns = local_clock() - start;
-	max = atomic64_read(&window->ns);
-	while (ns > max && !atomic64_try_cmpxchg(&window->ns, &max, ns))
-		;
+	now = ktime_get_mono_fast_ns();
+	klp_max(&window->ns, now - start);
+	klp_max(&window->left, now);
 
 	return 0;
 }
@@ -268,7 +272,9 @@ static int klp_switch_stop(struct klp_switch *sw)
 	if (ret || window.clear)
 		return ret;
 
-	klp_may_stop_at = end + min(KLP_RUN_STOP_RATIO * stats->window_ns,
+	/* When who asked for it came to run again is not what counts. */
+	end = atomic64_read(&window.left);
+	klp_may_stop_at = end + min(KLP_RUN_STOP_RATIO * (end - start),
 				    KLP_MAX_PAUSE_NS);
 	return -EBUSY;
 }
@@ -278,8 +284,9 @@ static int klp_switch_stop(struct klp_switch *sw)
  * @sw:		the set
  *
  * A probe is looked for first, as it changes the text as well. After a prescan
- * none can be added any more, see guard.c; nobody else changes the text as long as
- * text_mutex is held.
+ * none can be added any more where probes are claimed, see guard.c, nor in text that
+ * is still, see klp_guard_settle(); and nobody changes the text as long as text_mutex
+ * is held.
  *
  * Context: Process context. Caller holds text_mutex.
  * Return: 0, -EBUSY if there is a probe, or -EADDRINUSE if somebody else has
@@ -314,11 +321,12 @@ static int klp_switch_make(struct klp_switch *sw)
 		return -EBUSY;
 
 	ret = klp_switch_stop(sw);
-	klp_edits_disarm();
-	if (!ret)
-		klp_edits_tell(sw->edits, sw->nr_edits);
+	if (ret)
+		return ret;
 
-	return ret;
+	klp_edits_disarm();
+	klp_edits_tell(sw->edits, sw->nr_edits);
+	return 0;
 }
 
 /* All that is tried in one attempt, while it is recorded who runs. */
@@ -328,6 +336,8 @@ static int klp_switch_recorded(struct klp_switch *sw)
 
 	klp_idle_check_all(&sw->idle);
 	sw->stats.nr_tasks = atomic_read(&sw->idle.nr_walked);
+	if (klp_idle_clear(&sw->idle))
+		klp_idle_check_ran(&sw->idle);
 	if (!klp_idle_clear(&sw->idle))
 		return -EBUSY;
 
@@ -357,6 +367,7 @@ static int klp_switch_attempt(struct klp_switch *sw, bool thorough)
 
 	klp_idle_init(&sw->idle, &sw->busy, sw->mode == KLP_SWITCH_FORCED);
 	sw->probe = 0;
+	sw->changed = 0;
 	if (!thorough && klp_switch_still_blocked(sw))
 		return -EBUSY;
 
@@ -415,15 +426,19 @@ unsigned int klp_switch_pause(void)
 /* Try until it is done, or has failed @attempts times. */
 static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
 {
-	unsigned int delay = KLP_MIN_DELAY_MS;
+	unsigned int pause, delay = KLP_MIN_DELAY_MS;
 	int ret;
 
 	for (;;) {
+		pause = klp_switch_pause();
+		if (pause)
+			msleep(pause);
+
 		ret = klp_switch_attempt(sw, attempts == 1 && !sw->brief);
 		if (ret != -EBUSY || !--attempts)
 			return ret;
 
-		msleep(max(delay, klp_switch_pause()));
+		msleep(delay);
 		delay = min(2 * delay, KLP_MAX_DELAY_MS);
 	}
 }

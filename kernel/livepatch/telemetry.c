@@ -44,12 +44,14 @@ struct klp_switched {
  * struct klp_blocked - who was in the way
  * @patch:	name of the patch
  * @probe:	a kprobe that was, or 0
+ * @lost:	too many tasks ran
  * @nr:		how many tasks, of which the first are in @blockers
  * @blockers:	the tasks
  */
 struct klp_blocked {
 	char patch[MODULE_NAME_LEN];
 	unsigned long probe;
+	bool lost;
 	unsigned int nr;
 	struct klp_blocker blockers[KLP_MAX_BLOCKERS];
 };
@@ -98,6 +100,7 @@ void klp_telemetry_blockers(const struct klp_switch *sw)
 	mutex_lock(&klp_telemetry_mutex);
 	strscpy(klp_blocked.patch, sw->name);
 	klp_blocked.probe = sw->probe;
+	klp_blocked.lost = idle->lost;
 	klp_blocked.nr = atomic_read(&idle->nr_blockers);
 	memcpy(klp_blocked.blockers, idle->blockers, sizeof(idle->blockers));
 	mutex_unlock(&klp_telemetry_mutex);
@@ -135,8 +138,9 @@ static void klp_show_blocker(struct seq_file *m,
 {
 	unsigned int i;
 
-	seq_printf(m, "%s %d %s ", klp_blocked.patch, blocker->pid,
-		   blocker->comm);
+	seq_printf(m, "%s %d ", klp_blocked.patch, blocker->pid);
+	seq_escape(m, blocker->comm, " \t\n\\");
+	seq_putc(m, ' ');
 	if (blocker->addr)
 		seq_printf(m, "%pS\n", (void *)blocker->addr);
 	else
@@ -156,6 +160,8 @@ static int blockers_show(struct seq_file *m, void *unused)
 	if (klp_blocked.probe)
 		seq_printf(m, "%s - kprobe %pS\n", klp_blocked.patch,
 			   (void *)klp_blocked.probe);
+	if (klp_blocked.lost)
+		seq_puts(m, "# too many tasks ran\n");
 	for (i = 0; i < min(klp_blocked.nr, KLP_MAX_BLOCKERS); i++)
 		klp_show_blocker(m, &klp_blocked.blockers[i]);
 	if (klp_blocked.nr > KLP_MAX_BLOCKERS)

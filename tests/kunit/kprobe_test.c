@@ -3,6 +3,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
@@ -128,10 +129,24 @@ static int run_switch(struct klp_switch *sw)
 
 static struct kprobe late_probe;
 
-/* Look at all tasks, and then somebody's probe is there. */
+static DECLARE_COMPLETION(registered);
+
+static int register_late(void *data)
+{
+	int ret = register_kprobe(&late_probe);
+
+	complete(&registered);
+	return ret;
+}
+
+/*
+ * Look at all tasks, and then somebody's probe is there. Somebody else's, as locks
+ * are held.
+ */
 static void check_all_and_probe(struct klp_idle *idle)
 {
 	struct kunit *test = kunit_get_current_test();
+	struct task_struct *task;
 
 	kunit_deactivate_static_stub(test, klp_idle_check_all);
 	klp_idle_check_all(idle);
@@ -139,7 +154,16 @@ static void check_all_and_probe(struct klp_idle *idle)
 		.addr = (void *)lpt_one,
 		.pre_handler = count_hit,
 	};
-	KUNIT_EXPECT_EQ(test, register_kprobe(&late_probe), 0);
+	task = kthread_create(register_late, NULL, "lpt_late");
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, task);
+	if (IS_ERR(task))
+		return;
+	get_task_struct(task);
+	wake_up_process(task);
+	/* Only who has run can be stopped and have a result. */
+	wait_for_completion(&registered);
+	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
+	put_task_struct(task);
 }
 
 /* A probe is found that was not there when a switch began. */

@@ -104,6 +104,9 @@ static void check_all_and_park(struct klp_idle *idle)
 	lpt_park_in(test, &late, lpt_sleeper);
 }
 
+/* How often a switch will still check who has run. */
+static unsigned int checks_left;
+
 static void check_ran_and_park(struct klp_idle *idle)
 {
 	struct kunit *test = kunit_get_current_test();
@@ -111,7 +114,11 @@ static void check_ran_and_park(struct klp_idle *idle)
 	kunit_deactivate_static_stub(test, klp_idle_check_ran);
 	klp_idle_check_ran(idle);
 	KUNIT_EXPECT_TRUE(test, klp_idle_clear(idle));
-	lpt_park_in(test, &late, lpt_sleeper);
+	if (--checks_left)
+		kunit_activate_static_stub(test, klp_idle_check_ran,
+					   check_ran_and_park);
+	else
+		lpt_park_in(test, &late, lpt_sleeper);
 }
 
 static void expect_late_found(struct kunit *test, unsigned int stops)
@@ -120,7 +127,8 @@ static void expect_late_found(struct kunit *test, unsigned int stops)
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, switch_once(test, sw), -EBUSY);
-	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
+	/* It may have run on several CPUs, which find it at the same time. */
+	KUNIT_EXPECT_GE(test, atomic_read(&sw->idle.nr_blockers), 1);
 	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, late.task->pid);
 	KUNIT_EXPECT_EQ(test, sw->stats.nr_cpus, stops);
 	klp_switch_free(sw);
@@ -140,6 +148,7 @@ static void window_last(struct kunit *test)
 {
 	unsigned int pause;
 
+	checks_left = 2;
 	kunit_activate_static_stub(test, klp_idle_check_ran,
 				   check_ran_and_park);
 	expect_late_found(test, num_online_cpus());

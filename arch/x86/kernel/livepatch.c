@@ -15,7 +15,7 @@
  * having done so before the NMI is over. So the other four bytes only change
  * when no CPU can see the old first byte any more, and an NMI or a machine
  * check that calls the function meanwhile gets one version or the other, whole:
- * each step writes aligned bytes, of which the first alone decides.
+ * of the bytes that a step writes the first alone decides.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -354,8 +354,8 @@ unsigned long klp_edits_check(const struct klp_edit *edits, unsigned int nr)
  * through sync_core() since the one before, and not in an NMI. The same goes for
  * klp_edits_disarm(), which follows the last one.
  *
- * Context: Every other CPU waits with interrupts off. NMIs are welcome. Takes
- *	    no lock, calls nothing.
+ * Context: Every other CPU waits with interrupts off, or runs none of the text.
+ *	    NMIs are welcome. Takes no lock, calls nothing.
  */
 void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 			       enum klp_step step)
