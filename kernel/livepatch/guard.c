@@ -406,11 +406,13 @@ static const char * const klp_offline_path[] __initconst = {
 
 static const char klp_switch_runs_it[] = "the switch itself runs it";
 
-static const struct klp_path {
+struct klp_path {
 	const char * const *names;
 	unsigned int nr;
 	const char *why;
-} klp_paths[] __initconst = {
+};
+
+static const struct klp_path klp_paths[] __initconst = {
 	{ klp_trap_path, ARRAY_SIZE(klp_trap_path),
 	  "the breakpoint handler runs it" },
 	{ klp_window_path, ARRAY_SIZE(klp_window_path), klp_switch_runs_it },
