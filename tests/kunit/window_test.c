@@ -104,10 +104,16 @@ static void check_all_and_park(struct klp_idle *idle)
 	lpt_park_in(test, &late, lpt_sleeper);
 }
 
-/* How often a switch will still check who has run. */
-static unsigned int checks_left;
+static void park_late(struct kunit *test)
+{
+	lpt_park_in(test, &late, lpt_sleeper);
+}
 
-static void check_ran_and_park(struct klp_idle *idle)
+/* How often a switch will still check who has run, and what happens after that. */
+static unsigned int checks_left;
+static void (*after_checks)(struct kunit *test);
+
+static void check_ran_and_then(struct klp_idle *idle)
 {
 	struct kunit *test = kunit_get_current_test();
 
@@ -116,9 +122,18 @@ static void check_ran_and_park(struct klp_idle *idle)
 	KUNIT_EXPECT_TRUE(test, klp_idle_clear(idle));
 	if (--checks_left)
 		kunit_activate_static_stub(test, klp_idle_check_ran,
-					   check_ran_and_park);
+					   check_ran_and_then);
 	else
-		lpt_park_in(test, &late, lpt_sleeper);
+		after_checks(test);
+}
+
+/* Between the last check and the window. */
+static void before_window(struct kunit *test, void (*fn)(struct kunit *test))
+{
+	checks_left = 2;
+	after_checks = fn;
+	kunit_activate_static_stub(test, klp_idle_check_ran,
+				   check_ran_and_then);
 }
 
 static void expect_late_found(struct kunit *test, unsigned int stops)
@@ -148,9 +163,7 @@ static void window_last(struct kunit *test)
 {
 	unsigned int pause;
 
-	checks_left = 2;
-	kunit_activate_static_stub(test, klp_idle_check_ran,
-				   check_ran_and_park);
+	before_window(test, park_late);
 	expect_late_found(test, num_online_cpus());
 
 	/* The machine stood still for nothing, and is left alone for a while. */
@@ -158,6 +171,31 @@ static void window_last(struct kunit *test)
 	pause = klp_switch_pause();
 	mutex_unlock(&klp_mutex);
 	KUNIT_EXPECT_GT(test, pause, 0);
+}
+
+/* A thread runs, exits, and has no stack any more. */
+static void bury(struct kunit *test)
+{
+	struct lpt_parked parked;
+	struct task_struct *task;
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	task = get_task_struct(parked.task);
+	lpt_unpark(&parked);
+	while (READ_ONCE(task->stack))
+		schedule_timeout_uninterruptible(1);
+	put_task_struct(task);
+}
+
+/* It is on the record, and there is nothing to be walked. */
+static void window_dead(struct kunit *test)
+{
+	struct klp_switch *sw = lpt_switch_alloc("lpt_window");
+
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	before_window(test, bury);
+	KUNIT_EXPECT_EQ(test, switch_once(test, sw), 0);
+	klp_switch_free(sw);
 }
 
 /* Who was seen in the way is seen again without a look at all others. */
@@ -233,15 +271,18 @@ static void window_record(struct kunit *test)
 	lpt_unpark(&sleeps);
 }
 
+/* On every CPU, for a record of the size that it has when not much runs. */
+#define TOO_MANY	20000
+
 static void check_ran_too_many(struct klp_idle *idle)
 {
 	struct kunit *test = kunit_get_current_test();
 	struct task_struct *task;
 	bool lost = false;
-	unsigned int cpu;
+	unsigned int cpu, i;
 
 	kunit_deactivate_static_stub(test, klp_idle_check_ran);
-	while (!lost) {
+	for (i = 0; i < TOO_MANY && !lost; i++) {
 		task = create_sleeper(test);
 		if (IS_ERR(task))
 			break;
@@ -412,6 +453,7 @@ static struct kunit_case window_cases[] = {
 	KUNIT_CASE_SLOW(window_sleepers),
 	KUNIT_CASE(window_late),
 	KUNIT_CASE(window_last),
+	KUNIT_CASE(window_dead),
 	KUNIT_CASE(window_known),
 	KUNIT_CASE(window_record),
 	KUNIT_CASE_SLOW(window_lost),
