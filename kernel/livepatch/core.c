@@ -71,8 +71,7 @@ int klp_enable_patch(struct klp_patch *patch)
 	if (ret)
 		return ret;
 
-	if (!klp_sysfs_ready() || !klp_exiting_ready() || !klp_guard_ready() ||
-	    !klp_ran_ready()) {
+	if (!klp_sysfs_ready() || !klp_exiting_ready() || !klp_ran_ready()) {
 		pr_err("live patching is not available\n");
 		return -ENODEV;
 	}

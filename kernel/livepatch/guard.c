@@ -34,6 +34,7 @@
 #include <asm/alternative.h>
 #include <asm/sections.h>
 #include "guard.h"
+#include "patch.h"
 #include "symbol.h"
 
 /* Claims are added and removed under klp_mutex, and read under RCU. */
@@ -41,7 +42,8 @@ static LIST_HEAD(klp_claims);
 
 /**
  * klp_guard_add() - make a claim known
- * @claim:	the claim, which refuses new probes whenever it is active
+ * @claim:	the claim, which refuses new probes whenever it has a @patch, whose
+ *		name must stay for a grace period after it was changed
  *
  * Context: Caller holds klp_mutex.
  */
@@ -65,6 +67,40 @@ void klp_guard_remove(struct klp_claim *claim)
 /* The task that asks for a patch, not for a probe: claims are no matter to it. */
 static struct task_struct *klp_asking;
 
+static bool klp_claims_addr(const struct klp_claim *claim, unsigned long addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < claim->ranges.nr; i++) {
+		if (addr >= claim->ranges.range[i].start &&
+		    addr < claim->ranges.range[i].end)
+			return true;
+	}
+
+	return false;
+}
+
+/* Is an address claimed? Who wants to probe it is told by whom. */
+static bool klp_is_claimed(unsigned long addr)
+{
+	const struct klp_claim *claim;
+	const char *patch = NULL;
+
+	rcu_read_lock();
+	list_for_each_entry_rcu(claim, &klp_claims, node) {
+		patch = READ_ONCE(claim->patch);
+		if (patch && klp_claims_addr(claim, addr))
+			break;
+		patch = NULL;
+	}
+	if (patch)
+		pr_warn_ratelimited("no probe can be at %pS, which '%s' patches\n",
+				    (void *)addr, patch);
+	rcu_read_unlock();
+
+	return patch;
+}
+
 /**
  * arch_within_kprobe_blacklist() - may an address not be probed?
  * @addr:	the address
@@ -72,31 +108,15 @@ static struct task_struct *klp_asking;
  * Stands in for the weak function of the same name.
  *
  * Context: Any.
- * Return: true if it is in .kprobes.text, or claimed by a patch.
+ * Return: true if it is in .kprobes.text, or claimed by a patch, which is logged.
  */
 bool arch_within_kprobe_blacklist(unsigned long addr)
 {
-	const struct klp_claim *claim;
-	bool claimed = false;
-	unsigned int i;
-
 	if (addr >= (unsigned long)__kprobes_text_start &&
 	    addr < (unsigned long)__kprobes_text_end)
 		return true;
-	if (READ_ONCE(klp_asking) == current)
-		return false;
 
-	rcu_read_lock();
-	list_for_each_entry_rcu(claim, &klp_claims, node) {
-		if (!READ_ONCE(claim->active))
-			continue;
-		for (i = 0; i < claim->ranges.nr && !claimed; i++)
-			claimed = addr >= claim->ranges.range[i].start &&
-				  addr < claim->ranges.range[i].end;
-	}
-	rcu_read_unlock();
-
-	return claimed;
+	return READ_ONCE(klp_asking) != current && klp_is_claimed(addr);
 }
 
 static bool klp_has_probe(unsigned long addr)
@@ -166,7 +186,7 @@ static bool klp_is_referenced(struct module *mod)
  * register_kprobe() asks arch_within_kprobe_blacklist() and takes a reference to
  * the module with preemption off, so as an RCU reader, and gives the reference
  * back when the probe is armed. So when a grace period has passed, whoever asked
- * before the claims became active is known by his reference. The loader has one
+ * before the text was claimed is known by his reference. The loader has one
  * too. Others hardly can have one before the module's init function runs, but a
  * callback of a patch can take one for good.
  *
@@ -325,7 +345,7 @@ static bool klp_in_noinstr(unsigned long addr)
  * Functions outside these sections that run between an INT3 and klp_int3(), and
  * would trap there again for ever.
  */
-static const char * const klp_trap_path[] __initconst = {
+static const char * const klp_trap_path[] = {
 	"do_int3",
 	"kgdb_ll_trap",
 	"kprobe_int3_handler",
@@ -355,7 +375,7 @@ static const char * const klp_trap_path[] __initconst = {
  * when the text is written, so this is not about breakpoints: a mistake in a new
  * version of one of these would be a mistake of the check.
  */
-static const char * const klp_window_path[] __initconst = {
+static const char * const klp_window_path[] = {
 	"multi_cpu_stop",
 	"cpu_stopper_thread",
 	"stop_machine_yield",
@@ -378,7 +398,12 @@ static const char * const klp_window_path[] __initconst = {
 	"stack_access_ok",
 	"__kernel_text_address",
 	"kernel_text_address",
+	"core_kernel_text",
 	"is_module_text_address",
+	"is_ftrace_trampoline",
+	"is_bpf_text_address",
+	"__is_insn_slot_addr",
+	"in_gate_area_no_mm",
 	"__module_text_address",
 	"__module_address",
 	"ftrace_graph_ret_addr",
@@ -389,7 +414,7 @@ static const char * const klp_window_path[] __initconst = {
 };
 
 /* Functions in which a CPU that is offline can be. */
-static const char * const klp_offline_path[] __initconst = {
+static const char * const klp_offline_path[] = {
 	"arch_cpu_idle_dead",
 	"play_dead",
 	"native_play_dead",
@@ -412,7 +437,7 @@ struct klp_path {
 	const char *why;
 };
 
-static const struct klp_path klp_paths[] __initconst = {
+static const struct klp_path klp_paths[] = {
 	{ klp_trap_path, ARRAY_SIZE(klp_trap_path),
 	  "the breakpoint handler runs it" },
 	{ klp_window_path, ARRAY_SIZE(klp_window_path), klp_switch_runs_it },
@@ -420,87 +445,47 @@ static const struct klp_path klp_paths[] __initconst = {
 	  "CPUs that are offline stay in it" },
 };
 
-/**
- * struct klp_kept - a function that is not to be patched
- * @addr:	where it is
- * @why:	why not, as part of a sentence
- */
-struct klp_kept {
-	unsigned long addr;
-	const char *why;
-};
-
 /*
- * What the names stand for, which not every kernel has all of, and some of them
- * more than once. Filled in at boot, as looking up a name takes its time.
+ * Why a function is not to be patched for what it is called, or NULL. Whatever the
+ * compiler made of it is called the same up to the first dot.
  */
-#define KLP_MAX_KEPT	256
-static struct klp_kept klp_kept[KLP_MAX_KEPT] __ro_after_init;
-static unsigned int klp_nr_kept __ro_after_init;
-static bool klp_kept_all __ro_after_init;
-
-/**
- * klp_guard_ready() - is it known what is not to be patched?
- *
- * Context: Any.
- * Return: true if it is.
- */
-bool klp_guard_ready(void)
-{
-	return klp_kept_all;
-}
-
-static int __init klp_keep(void *data, unsigned long addr)
-{
-	if (klp_nr_kept == KLP_MAX_KEPT)
-		return -E2BIG;
-
-	klp_kept[klp_nr_kept++] = (struct klp_kept){ .addr = addr, .why = data };
-	return 0;
-}
-
-static int __init klp_guard_init(void)
-{
-	const struct klp_path *path = klp_paths;
-	unsigned int i;
-	int ret;
-
-	for (; path < klp_paths + ARRAY_SIZE(klp_paths); path++) {
-		for (i = 0; i < path->nr; i++) {
-			ret = kallsyms_on_each_match_symbol(klp_keep,
-							    path->names[i],
-							    (void *)path->why);
-			if (ret) {
-				pr_err("too many functions must not be patched\n");
-				return ret;
-			}
-		}
-	}
-
-	klp_kept_all = true;
-	return 0;
-}
-late_initcall(klp_guard_init);
-
-/* Why a function is not to be patched, or NULL. */
 static const char *klp_why_kept(unsigned long addr)
 {
-	unsigned int i;
+	const struct klp_path *path;
+	char name[KSYM_NAME_LEN];
 
-	for (i = 0; i < klp_nr_kept; i++) {
-		if (klp_kept[i].addr == addr)
-			return klp_kept[i].why;
+	if (!core_kernel_text(addr) || lookup_symbol_name(addr, name))
+		return NULL;
+
+	name[strcspn(name, ".")] = '\0';
+	if (str_has_prefix(name, "klp_"))
+		return klp_switch_runs_it;
+
+	for (path = klp_paths; path < klp_paths + ARRAY_SIZE(klp_paths); path++) {
+		if (match_string(path->names, path->nr, name) >= 0)
+			return path->why;
 	}
 
 	return NULL;
 }
 
-static bool klp_is_own(unsigned long addr)
+/* Text that could not hold a breakpoint, or that the switch runs. */
+static const char *klp_why_untouchable(unsigned long addr)
 {
-	char name[KSYM_NAME_LEN];
+	return klp_in_noinstr(addr) ? "it is entry or noinstr text" :
+				      klp_why_kept(addr);
+}
 
-	return core_kernel_text(addr) && !lookup_symbol_name(addr, name) &&
-	       str_has_prefix(name, "klp_");
+/**
+ * klp_guard_call() - may a call be changed?
+ * @addr:	where it is made
+ *
+ * Context: Process context, may sleep.
+ * Return: true if a breakpoint does no harm there.
+ */
+bool klp_guard_call(unsigned long addr)
+{
+	return !klp_why_untouchable(addr) && !klp_in_blacklist(addr);
 }
 
 static bool klp_in_init(unsigned long addr)
@@ -690,6 +675,37 @@ static int klp_refuse(const char *name, const char *why, int err)
 }
 
 /**
+ * klp_guard_func() - may a function be patched, whatever its text says?
+ * @addr:	its address
+ * @why:	set to the reason if it may not, as part of a sentence
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0,
+ *	   -ENXIO if it is init text,
+ *	   -EINVAL if it is not kernel text,
+ *	   -EPERM if it must not hold a breakpoint: entry and noinstr text, the
+ *	   kprobe blacklist, and what a switch itself needs.
+ */
+int klp_guard_func(unsigned long addr, const char **why)
+{
+	lockdep_assert_held(&klp_mutex);
+
+	if (klp_in_init(addr)) {
+		*why = "it is init text";
+		return -ENXIO;
+	}
+	if (!klp_in_text(addr)) {
+		*why = "it is not kernel text";
+		return -EINVAL;
+	}
+	*why = klp_why_untouchable(addr);
+	if (!*why && klp_in_blacklist(addr))
+		*why = "it is on the kprobe blacklist";
+
+	return *why ? -EPERM : 0;
+}
+
+/**
  * klp_guard_site() - may a function be patched, and where?
  * @name:	its name, for the log
  * @func:	its address
@@ -701,10 +717,7 @@ static int klp_refuse(const char *name, const char *why, int err)
  * Context: Process context, may sleep. Caller holds klp_mutex. Takes
  *	    cpus_read_lock(), jump_label_lock() and text_mutex.
  * Return: 0, or, with a line in the log that names the function and the reason,
- *	   -EINVAL if it is not kernel text,
- *	   -ENXIO if it is init text,
- *	   -EPERM if it must not hold a breakpoint: entry and noinstr text, the
- *	   kprobe blacklist, and what a switch itself needs,
+ *	   the errors of klp_guard_func(),
  *	   -ENOSPC if it is too short for the jump, or cannot be decoded,
  *	   -EADDRINUSE if a jump label, a static call or an alternative is in
  *	   the bytes that the jump would take, or a breakpoint at the first,
@@ -715,22 +728,13 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 		   const struct klp_ranges *text, struct klp_site *site,
 		   struct klp_claim *claim)
 {
-	unsigned long addr = (unsigned long)func, probe;
+	unsigned long probe;
 	const char *why;
-	int ret = 0;
+	int ret;
 
-	if (klp_in_init(addr))
-		return klp_refuse(name, "it is init text", -ENXIO);
-	if (!klp_in_text(addr))
-		return klp_refuse(name, "it is not kernel text", -EINVAL);
-	if (klp_in_noinstr(addr))
-		return klp_refuse(name, "it is entry or noinstr text", -EPERM);
-	why = klp_is_own(addr) ? klp_switch_runs_it : klp_why_kept(addr);
-	if (why)
-		return klp_refuse(name, why, -EPERM);
-	if (klp_in_blacklist(addr))
-		return klp_refuse(name, "it is on the kprobe blacklist",
-				  -EPERM);
+	ret = klp_guard_func((unsigned long)func, &why);
+	if (ret)
+		return klp_refuse(name, why, ret);
 
 	cpus_read_lock();
 	jump_label_lock();

@@ -12,23 +12,23 @@ struct module;
  * struct klp_claim - text that must not be probed
  * @node:	entry in the list of claims
  * @ranges:	the text
- * @active:	the claim is in force
+ * @patch:	name of the patch that it is claimed for, NULL while it is not
  */
 struct klp_claim {
 	struct list_head node;
 	struct klp_ranges ranges;
-	bool active;
+	const char *patch;
 };
-
-bool klp_guard_ready(void);
 
 void klp_guard_add(struct klp_claim *claim);
 void klp_guard_remove(struct klp_claim *claim);
 
+int __must_check klp_guard_func(unsigned long addr, const char **why);
 int __must_check klp_guard_site(const char *name, void *func,
 				unsigned long size,
 				const struct klp_ranges *text,
 				struct klp_site *site, struct klp_claim *claim);
+bool klp_guard_call(unsigned long addr);
 bool klp_guard_reentered(const struct klp_site *site,
 			 const struct klp_ranges *text);
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);

@@ -253,7 +253,7 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 	if (now == next)
 		return 0;
 
-	WRITE_ONCE(target->claim.active, true);
+	WRITE_ONCE(target->claim.patch, sw->name);
 
 	ret = klp_switch_add(sw, &target->site, now ? now->new_func : NULL,
 			     next ? next->new_func : NULL);
@@ -299,6 +299,14 @@ int klp_targets_prepare(struct klp_switch *sw)
 	return 0;
 }
 
+/* The name of a func's patch, of which the kobject is the parent of its object's. */
+static const char *klp_func_patch(const struct klp_func *func)
+{
+	const struct kobject *kobj = func->kobj.parent->parent;
+
+	return container_of_const(kobj, struct klp_patch, kobj)->mod->name;
+}
+
 static void klp_target_finish(struct klp_target *target, bool switched)
 {
 	struct klp_func *func, *tmp;
@@ -311,8 +319,8 @@ static void klp_target_finish(struct klp_target *target, bool switched)
 			list_del_init(&func->stack_node);
 	}
 
-	if (list_empty(&target->func_stack))
-		WRITE_ONCE(target->claim.active, false);
+	func = klp_target_top(target, klp_runs_now);
+	WRITE_ONCE(target->claim.patch, func ? klp_func_patch(func) : NULL);
 }
 
 /**

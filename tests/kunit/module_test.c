@@ -390,7 +390,7 @@ static bool registrar_done;
 
 static int registrar_fn(void *unused)
 {
-	while (!READ_ONCE(registrar_func->target->claim.active))
+	while (!READ_ONCE(registrar_func->target->claim.patch))
 		schedule_timeout_uninterruptible(1);
 	synchronize_rcu();
 	synchronize_rcu();

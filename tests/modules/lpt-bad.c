@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Patches that must be refused; the parameter says which. */
+/*
+ * Patches that must be refused; the parameter says which, and for how=function
+ * another one which function of vmlinux.
+ */
 
 #include <linux/init.h>
 #include <linux/livepatch.h>
@@ -9,6 +12,9 @@
 
 static char *how = "";
 module_param(how, charp, 0444);
+
+static char *function = "";
+module_param(function, charp, 0444);
 
 static noinline int lpt_bad_new(void)
 {
@@ -55,6 +61,7 @@ static struct bad bads[] = {
 	/* This one is good, but the module is not. */
 	{ "init_fails", { { .name = "lpt_target" } }, { GOOD } },
 	{ "data", { { .name = "lpt_target" } }, { NAMED("at_init") } },
+	{ "function", { {} }, { NAMED("") } },
 };
 
 static struct klp_patch patch = {
@@ -79,6 +86,8 @@ static int __init lpt_bad_init(void)
 			else if (strcmp(how, "no_functions"))
 				bad->objs[j].funcs = &bad->funcs[2 * j];
 		}
+		if (!strcmp(how, "function"))
+			bad->funcs[0].old_name = function;
 		return klp_enable_patch(&patch) ?: -EIO;
 	}
 
