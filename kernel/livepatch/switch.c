@@ -29,6 +29,7 @@
 #include <kunit/static_stub.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/ktime.h>
 #include <linux/livepatch.h>
@@ -41,6 +42,7 @@
 #include <linux/stop_machine.h>
 #include <linux/sync_core.h>
 #include <asm/livepatch.h>
+#include "calls.h"
 #include "guard.h"
 #include "patch.h"
 #include "ran.h"
@@ -104,35 +106,16 @@ void klp_switch_free(struct klp_switch *sw)
 
 	klp_ranges_free(&sw->unprobed);
 	klp_ranges_free(&sw->busy);
+	klp_moves_free(&sw->moves);
 	kvfree(sw->edits);
 	kfree(sw);
 }
 
-/**
- * klp_switch_add() - add an edit
- * @sw:		the set
- * @site:	the site; must stay until the set is freed
- * @from:	where the function's entry goes now, NULL for the function itself
- * @to:		where it must go, NULL for the function itself
- *
- * The text that must be idle for it is the caller's to add.
- *
- * Context: Process context, may sleep.
- * Return: 0, -ERANGE if the jump does not reach @to, or -ENOMEM.
- */
-int klp_switch_add(struct klp_switch *sw, const struct klp_site *site,
-		   void *from, void *to)
+static int klp_switch_add_edit(struct klp_switch *sw,
+			       const struct klp_edit *edit)
 {
 	struct klp_edit *edits;
 	unsigned int max;
-
-	KUNIT_STATIC_STUB_REDIRECT(klp_switch_add, sw, site, from, to);
-
-	if (to && klp_site_reachable(site, to)) {
-		pr_err("%pS cannot be reached from %pS\n", to,
-		       (void *)site->addr);
-		return -ERANGE;
-	}
 
 	if (sw->nr_edits == sw->max_edits) {
 		max = sw->max_edits ? 2 * sw->max_edits : 16;
@@ -144,19 +127,53 @@ int klp_switch_add(struct klp_switch *sw, const struct klp_site *site,
 		sw->max_edits = max;
 	}
 
-	sw->edits[sw->nr_edits++] = (struct klp_edit){
-		.site	= site,
-		.from	= from,
-		.to	= to,
-	};
+	sw->edits[sw->nr_edits++] = *edit;
 	return 0;
+}
+
+/**
+ * klp_switch_add() - add the edit of a function's entry
+ * @sw:		the set
+ * @func:	the function
+ * @site:	its site
+ * @from:	where its entry goes now, NULL for the function itself
+ * @to:		where it must go, NULL for the function itself
+ *
+ * Static calls of the function follow. The text that must be idle for it is the
+ * caller's to add.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ERANGE if the jump does not reach @to, or -ENOMEM.
+ */
+int klp_switch_add(struct klp_switch *sw, void *func,
+		   const struct klp_site *site, void *from, void *to)
+{
+	struct klp_edit edit;
+	int ret;
+
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_add, sw, func, site, from, to);
+
+	if (to && klp_site_reachable(site, to)) {
+		pr_err("%pS cannot be reached from %pS\n", to,
+		       (void *)site->addr);
+		return -ERANGE;
+	}
+
+	klp_edit_site(&edit, site, from, to);
+	ret = klp_switch_add_edit(sw, &edit);
+	if (!ret)
+		ret = klp_moves_add(&sw->moves, func, from, to);
+	if (!ret)
+		sw->nr_funcs++;
+
+	return ret;
 }
 
 static int klp_edit_cmp(const void *a, const void *b)
 {
 	const struct klp_edit *ea = a, *eb = b;
 
-	return ea->site->addr < eb->site->addr ? -1 : 1;
+	return ea->addr < eb->addr ? -1 : 1;
 }
 
 /**
@@ -279,6 +296,31 @@ static int klp_switch_stop(struct klp_switch *sw)
 	return -EBUSY;
 }
 
+/* The first bytes that somebody else has changed, or 0. */
+static unsigned long klp_switch_find_changed(const struct klp_switch *sw)
+{
+	const struct klp_edit *edit;
+
+	for (edit = sw->edits; edit < sw->edits + sw->nr_edits; edit++) {
+		if (!edit->optional && !klp_edit_fits(edit))
+			return edit->addr;
+	}
+
+	return 0;
+}
+
+/* What goes elsewhere now is no matter of ours any more. */
+static void klp_switch_drop_changed(struct klp_switch *sw)
+{
+	unsigned int i, kept = 0;
+
+	for (i = 0; i < sw->nr_edits; i++) {
+		if (klp_edit_fits(&sw->edits[i]))
+			sw->edits[kept++] = sw->edits[i];
+	}
+	sw->nr_edits = kept;
+}
+
 /**
  * klp_switch_look() - is the text as it must be?
  * @sw:		the set
@@ -300,9 +342,12 @@ int klp_switch_look(struct klp_switch *sw)
 	if (sw->probe)
 		return -EBUSY;
 
-	sw->changed = klp_edits_check(sw->edits, sw->nr_edits);
+	sw->changed = klp_switch_find_changed(sw);
+	if (sw->changed)
+		return -EADDRINUSE;
 
-	return sw->changed ? -EADDRINUSE : 0;
+	klp_switch_drop_changed(sw);
+	return 0;
 }
 
 /* Look, stop, and write. */
@@ -443,6 +488,18 @@ static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
 	}
 }
 
+static int klp_switch_add_call(void *data, unsigned long addr, void *to,
+			       void *trap)
+{
+	struct klp_edit edit;
+
+	/* Who is too far away gets there by the function's entry. */
+	if (klp_edit_call(&edit, addr, to, trap))
+		return 0;
+
+	return klp_switch_add_edit(data, &edit);
+}
+
 static int klp_switch_prepare(struct klp_switch *sw)
 {
 	int ret;
@@ -453,12 +510,19 @@ static int klp_switch_prepare(struct klp_switch *sw)
 	if (ret)
 		return ret;
 
+	/* Nobody calls what nobody runs. */
+	if (sw->mode != KLP_SWITCH_STILL)
+		ret = klp_calls_find(&sw->moves, klp_switch_add_call, sw);
+	if (ret)
+		return ret;
+
 	klp_ranges_sort(&sw->busy);
 	klp_ranges_sort(&sw->unprobed);
 	sort(sw->edits, sw->nr_edits, sizeof(*sw->edits), klp_edit_cmp, NULL);
-	klp_edits_encode(sw->edits, sw->nr_edits);
 
-	return klp_edits_map(sw->edits, sw->nr_edits);
+	sw->map = klp_edits_map(sw->edits, sw->nr_edits);
+
+	return PTR_ERR_OR_ZERO(sw->map);
 }
 
 /**
@@ -477,6 +541,7 @@ int klp_switch_run(struct klp_switch *sw, unsigned int attempts)
 	u64 start = ktime_get_ns();
 	int ret;
 
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_run, sw, attempts);
 	lockdep_assert_held(&klp_mutex);
 
 	ret = klp_switch_prepare(sw);
@@ -488,7 +553,7 @@ int klp_switch_run(struct klp_switch *sw, unsigned int attempts)
 	else
 		ret = klp_switch_try(sw, attempts);
 
-	klp_edits_unmap(sw->edits, sw->nr_edits);
+	klp_edits_unmap(sw->map);
 	sw->stats.total_ns = ktime_get_ns() - start;
 	return ret;
 }

@@ -3,6 +3,7 @@
 #define _LIVEPATCH_SWITCH_H
 
 #include <asm/livepatch.h>
+#include "calls.h"
 #include "idle.h"
 
 /*
@@ -53,6 +54,9 @@ struct klp_switch_stats {
  * @edits:	the edits
  * @nr_edits:	how many there are
  * @max_edits:	how many there is room for
+ * @nr_funcs:	how many of them are of the entry of a function
+ * @moves:	what becomes of the functions, for who calls them directly
+ * @map:	writable mapping of the text that is edited
  * @busy:	text that must be idle
  * @unprobed:	text that must not carry a kprobe
  * @idle:	who was in the way at the last attempt
@@ -68,6 +72,9 @@ struct klp_switch {
 	struct klp_edit *edits;
 	unsigned int nr_edits;
 	unsigned int max_edits;
+	unsigned int nr_funcs;
+	struct klp_moves moves;
+	void *map;
 	struct klp_ranges busy;
 	struct klp_ranges unprobed;
 	struct klp_idle idle;
@@ -78,7 +85,7 @@ struct klp_switch {
 
 struct klp_switch *klp_switch_alloc(const char *name, const char *op,
 				    enum klp_switch_mode mode);
-int __must_check klp_switch_add(struct klp_switch *sw,
+int __must_check klp_switch_add(struct klp_switch *sw, void *func,
 				const struct klp_site *site,
 				void *from, void *to);
 int __must_check klp_switch_run(struct klp_switch *sw, unsigned int attempts);

@@ -255,7 +255,8 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 
 	WRITE_ONCE(target->claim.patch, sw->name);
 
-	ret = klp_switch_add(sw, &target->site, now ? now->new_func : NULL,
+	ret = klp_switch_add(sw, target->func, &target->site,
+			     now ? now->new_func : NULL,
 			     next ? next->new_func : NULL);
 	if (ret)
 		return ret;

@@ -82,7 +82,7 @@ void klp_telemetry_switch(const struct klp_switch *sw, int result)
 	strscpy(switched->patch, sw->name);
 	switched->op = sw->op;
 	switched->result = result;
-	switched->nr_funcs = sw->nr_edits;
+	switched->nr_funcs = sw->nr_funcs;
 	switched->stats = sw->stats;
 	mutex_unlock(&klp_telemetry_mutex);
 }

@@ -27,7 +27,7 @@ TRACE_EVENT(klp_switch,
 			   __entry->cpus = sw->stats.nr_cpus;
 			   __entry->tasks = sw->stats.nr_tasks;
 			   __entry->rechecked = sw->stats.nr_rechecked;
-			   __entry->functions = sw->nr_edits;
+			   __entry->functions = sw->nr_funcs;
 			   __entry->window_ns = sw->stats.window_ns;
 			   __entry->callback_ns = sw->stats.callback_ns;
 			   __entry->total_ns = sw->stats.total_ns;),

@@ -3,7 +3,10 @@
 
 #include <linux/compiler.h>
 #include <linux/init.h>
+#include <linux/instrumentation.h>
 #include <linux/kernel.h>
+#include <linux/kstrtox.h>
+#include <linux/moduleparam.h>
 #include "functions.h"
 
 int lpt_data = 1;
@@ -103,8 +106,67 @@ noinline int lpt_static_call(int x)
 	return static_call(lpt_call)(x);
 }
 
+/* Static calls that are not made as a jump. */
+noinline int lpt_calls(int x)
+{
+	x = static_call(lpt_call)(x);
+	OPTIMIZER_HIDE_VAR(x);
+	return x;
+}
+
+DEFINE_STATIC_CALL(lpt_call_two, lpt_two);
+
+noinline int lpt_calls_two(int x)
+{
+	x = static_call(lpt_call_two)(x);
+	OPTIMIZER_HIDE_VAR(x);
+	return x;
+}
+
+/* Where nobody may set a breakpoint. */
+noinstr int lpt_calls_noinstr(int x)
+{
+	instrumentation_begin();
+	x = static_call(lpt_call)(x);
+	instrumentation_end();
+	return x;
+}
+
 /* One of two symbols of this name, see symbol_test.c. */
 static int __used lpt_twice(int x)
 {
 	return x + 1;
 }
+
+/*
+ * In /sys/module/klp_kunit/parameters, for tests that load modules: what a static
+ * call and a static key of vmlinux say.
+ */
+
+static int call_set(const char *val, const struct kernel_param *kp)
+{
+	bool new;
+	int ret = kstrtobool(val, &new);
+
+	if (!ret)
+		static_call_update(lpt_call_two, new ? lpt_two_new : lpt_two);
+	return ret;
+}
+
+static const struct kernel_param_ops call_ops = { .set = call_set };
+module_param_cb(call, &call_ops, NULL, 0200);
+
+static int branch_set(const char *val, const struct kernel_param *kp)
+{
+	bool on;
+	int ret = kstrtobool(val, &on);
+
+	if (!ret && on)
+		static_branch_enable(&lpt_key);
+	else if (!ret)
+		static_branch_disable(&lpt_key);
+	return ret;
+}
+
+static const struct kernel_param_ops branch_ops = { .set = branch_set };
+module_param_cb(branch, &branch_ops, NULL, 0200);

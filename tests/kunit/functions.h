@@ -32,8 +32,13 @@ int lpt_sleeper_new(struct lpt_park *park);
 
 int lpt_jump_label(void);
 int lpt_static_call(int x);
+int lpt_calls(int x);
+int lpt_calls_two(int x);
+int lpt_calls_noinstr(int x);
 
 DECLARE_STATIC_KEY_FALSE(lpt_key);
+DECLARE_STATIC_CALL(lpt_call, lpt_one);
+DECLARE_STATIC_CALL(lpt_call_two, lpt_two);
 
 /* In entries.S. */
 int lpt_has_cold(struct lpt_park *park);

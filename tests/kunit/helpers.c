@@ -201,3 +201,19 @@ void lpt_no_pause(struct kunit *test)
 {
 	kunit_activate_static_stub(test, klp_switch_pause, no_pause);
 }
+
+/* Where a function calls another one, or jumps to it. */
+unsigned long lpt_find_call(struct kunit *test, void *caller, void *target)
+{
+	unsigned long addr, size, offset;
+
+	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset((unsigned long)caller,
+							    &size, &offset));
+	for (addr = (unsigned long)caller;
+	     addr + KLP_SITE_SIZE <= (unsigned long)caller + size; addr++) {
+		if (klp_call_target(addr) == target)
+			return addr;
+	}
+	KUNIT_FAIL_AND_ABORT(test, "%pS does not call %pS", caller, target);
+	return 0;
+}

@@ -36,6 +36,7 @@ int lpt_refs(struct lpt_patch *p);
 bool lpt_in_sysfs(const char *patch);
 struct klp_switch *lpt_switch_alloc(const char *name);
 void lpt_no_pause(struct kunit *test);
+unsigned long lpt_find_call(struct kunit *test, void *caller, void *target);
 
 #define LPT_TEXT	16
 

@@ -304,15 +304,15 @@ static struct klp_switch *switch_alloc_fails(const char *name, const char *op,
 	return NULL;
 }
 
-static int switch_add_fails(struct klp_switch *sw, const struct klp_site *site,
-			    void *from, void *to)
+static int switch_add_fails(struct klp_switch *sw, void *func,
+			    const struct klp_site *site, void *from, void *to)
 {
 	return -ENOMEM;
 }
 
-static int edits_map_fails(struct klp_edit *edits, unsigned int nr)
+static void *edits_map_fails(struct klp_edit *edits, unsigned int nr)
 {
-	return -ENOMEM;
+	return ERR_PTR(-ENOMEM);
 }
 
 static int target_get_fails(struct klp_func *func)

@@ -12,10 +12,10 @@
 static unsigned int windows;
 
 /* Each switch maps what it writes, once. */
-static int count_map(struct klp_edit *edits, unsigned int nr)
+static void *count_map(struct klp_edit *edits, unsigned int nr)
 {
 	struct kunit *test = kunit_get_current_test();
-	int ret;
+	void *ret;
 
 	windows++;
 	kunit_deactivate_static_stub(test, klp_edits_map);

@@ -101,11 +101,7 @@ static void site_encoding(struct kunit *test)
 	u8 forward[] = { JMP32_INSN_OPCODE, 0x78, 0x56, 0x34, 0x12 };
 	u8 backward[] = { JMP32_INSN_OPCODE, 0xfb, 0xff, 0xff, 0xff };
 	struct klp_site before, at;
-	struct klp_edit edits[] = {
-		{ .site = &before, .to = lpt_one },
-		{ .site = &at, .to = lpt_one },
-		{ .site = &site, .from = lpt_one, .to = NULL },
-	};
+	struct klp_edit edit;
 
 	/* Or objtool takes it for an indirect call that misses the endbr64. */
 	OPTIMIZER_HIDE_VAR(to);
@@ -113,10 +109,12 @@ static void site_encoding(struct kunit *test)
 	before.addr = to - KLP_SITE_SIZE - 0x12345678;
 	at.addr = to;
 
-	klp_edits_encode(edits, ARRAY_SIZE(edits));
-	KUNIT_EXPECT_MEMEQ(test, edits[0].text, forward, KLP_SITE_SIZE);
-	KUNIT_EXPECT_MEMEQ(test, edits[1].text, backward, KLP_SITE_SIZE);
-	KUNIT_EXPECT_MEMEQ(test, edits[2].text, site.orig, KLP_SITE_SIZE);
+	klp_edit_site(&edit, &before, NULL, lpt_one);
+	KUNIT_EXPECT_MEMEQ(test, edit.text, forward, KLP_SITE_SIZE);
+	klp_edit_site(&edit, &at, NULL, lpt_one);
+	KUNIT_EXPECT_MEMEQ(test, edit.text, backward, KLP_SITE_SIZE);
+	klp_edit_site(&edit, &site, lpt_one, NULL);
+	KUNIT_EXPECT_MEMEQ(test, edit.text, site.orig, KLP_SITE_SIZE);
 }
 
 struct branch_case {
@@ -276,6 +274,72 @@ static void site_refused_blacklist(struct kunit *test)
 	expect_refused(test, "lpt_nokprobe", -EPERM);
 }
 
+/**
+ * struct section - text of which no function may be patched
+ * @start:	its beginning
+ * @end:	its end
+ * @nr:		how many functions there are
+ */
+struct section {
+	const char *start;
+	const char *end;
+	unsigned int nr;
+};
+
+enum { ENTRY, NOINSTR, KPROBES, NR_SECTIONS };
+
+/* The rest is what kprobes refuse for other reasons. */
+static struct section sections[NR_SECTIONS] = {
+	[ENTRY]		= { __entry_text_start, __entry_text_end },
+	[NOINSTR]	= { __noinstr_text_start, __noinstr_text_end },
+	[KPROBES]	= { __kprobes_text_start, __kprobes_text_end },
+};
+
+static unsigned int nr_blacklisted;
+
+static bool untouchable(unsigned long addr)
+{
+	struct section *section;
+
+	for (section = sections; section < sections + NR_SECTIONS; section++) {
+		if (addr >= (unsigned long)section->start &&
+		    addr < (unsigned long)section->end) {
+			section->nr++;
+			return true;
+		}
+	}
+	if (!core_kernel_text(addr) || !within_kprobe_blacklist(addr))
+		return false;
+	nr_blacklisted++;
+	return true;
+}
+
+static int expect_untouched(void *data, const char *name, unsigned long addr)
+{
+	struct kunit *test = data;
+	const char *why;
+
+	if (untouchable(addr))
+		KUNIT_EXPECT_NE_MSG(test, klp_guard_func(addr, &why), 0, "%s",
+				    name);
+	return 0;
+}
+
+/* No function of these is forgotten. */
+static void site_refused_sections(struct kunit *test)
+{
+	unsigned int i;
+
+	if (!IS_ENABLED(CONFIG_KPROBES))
+		kunit_skip(test, "no kprobe blacklist without CONFIG_KPROBES");
+	mutex_lock(&klp_mutex);
+	kallsyms_on_each_symbol(expect_untouched, test);
+	mutex_unlock(&klp_mutex);
+	for (i = 0; i < NR_SECTIONS; i++)
+		KUNIT_EXPECT_GT_MSG(test, sections[i].nr, 10, "%u", i);
+	KUNIT_EXPECT_GT(test, nr_blacklisted, 10);
+}
+
 static void site_refused_jump_label(struct kunit *test)
 {
 	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
@@ -343,6 +407,7 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE(site_refused_trap_path),
 	KUNIT_CASE(site_refused_own_path),
 	KUNIT_CASE(site_refused_blacklist),
+	KUNIT_CASE_SLOW(site_refused_sections),
 	KUNIT_CASE(site_refused_jump_label),
 	KUNIT_CASE(site_refused_static_call),
 	KUNIT_CASE(site_refused_alternative),

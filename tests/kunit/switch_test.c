@@ -29,7 +29,8 @@ static int run(struct kunit *test, struct klp_site *sites, struct edit *edits,
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	for (i = 0; i < nr && !ret; i++)
-		ret = klp_switch_add(sw, &sites[i], edits[i].from, edits[i].to);
+		ret = klp_switch_add(sw, edits[i].func, &sites[i],
+				     edits[i].from, edits[i].to);
 	if (!ret) {
 		mutex_lock(&klp_mutex);
 		ret = klp_switch_run(sw, KLP_ATTEMPTS);
@@ -145,7 +146,8 @@ static void run_blocked(struct kunit *test, struct klp_site *site,
 	if (!sw)
 		return;
 
-	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, site, edit->from, edit->to), 0);
+	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, edit->func, site, edit->from,
+					     edit->to), 0);
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
 					     (unsigned long)lpt_sleeper, 64), 0);
 	mutex_lock(&klp_mutex);
@@ -184,33 +186,43 @@ static void switch_busy(struct kunit *test)
 }
 
 /* Do the steps of an edit one by one; after each, a call gets what it must. */
-static void expect_steps(struct kunit *test, struct klp_site *site, void *from,
-			 void *to, int old, int trapped, int new)
+static void expect_steps(struct kunit *test, struct klp_edit *edit,
+			 int (*func)(int x), int old, int trapped, int new)
 {
 	const int results[] = {
 		[KLP_STEP_TRAP]	= trapped,
 		[KLP_STEP_TAIL]	= trapped,
 		[KLP_STEP_HEAD]	= new,
 	};
-	struct klp_edit edit = { .site = site, .from = from, .to = to };
 	enum klp_step step;
+	void *map;
 
-	KUNIT_EXPECT_EQ(test, lpt_one(7), old);
-	klp_edits_encode(&edit, 1);
-	KUNIT_ASSERT_EQ(test, klp_edits_map(&edit, 1), 0);
+	KUNIT_EXPECT_EQ(test, func(7), old);
+	map = klp_edits_map(edit, 1);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, map);
 	mutex_lock(&text_mutex);
-	KUNIT_EXPECT_EQ(test, klp_edits_check(&edit, 1), 0);
+	KUNIT_EXPECT_TRUE(test, klp_edit_fits(edit));
 	for (step = KLP_STEP_TRAP; step <= KLP_STEP_HEAD; step++) {
-		klp_edits_write(&edit, 1, step);
+		klp_edits_write(edit, 1, step);
 		/* What the meeting of the CPUs does in the window. */
 		text_poke_sync();
-		KUNIT_EXPECT_EQ_MSG(test, lpt_one(7), results[step],
-				    "step %d", step);
+		KUNIT_EXPECT_EQ_MSG(test, func(7), results[step], "step %d",
+				    step);
 	}
 	klp_edits_disarm();
-	KUNIT_EXPECT_EQ(test, lpt_one(7), new);
+	KUNIT_EXPECT_EQ(test, func(7), new);
 	mutex_unlock(&text_mutex);
-	klp_edits_unmap(&edit, 1);
+	klp_edits_unmap(map);
+}
+
+static void expect_site_steps(struct kunit *test, const struct klp_site *site,
+			      void *from, void *to, int old, int trapped,
+			      int new)
+{
+	struct klp_edit edit;
+
+	klp_edit_site(&edit, site, from, to);
+	expect_steps(test, &edit, lpt_one, old, trapped, new);
 }
 
 /* What an NMI that calls the function gets while it is being switched. */
@@ -221,10 +233,30 @@ static void switch_trap(struct kunit *test)
 
 	get_site(test, lpt_one, &site);
 	lpt_snapshot(&snap, lpt_one);
-	expect_steps(test, &site, NULL, lpt_one_new, 71, 72, 72);
-	expect_steps(test, &site, lpt_one_new, lpt_one_newer, 72, 73, 73);
-	expect_steps(test, &site, lpt_one_newer, NULL, 73, 73, 71);
+	expect_site_steps(test, &site, NULL, lpt_one_new, 71, 72, 72);
+	expect_site_steps(test, &site, lpt_one_new, lpt_one_newer, 72, 73, 73);
+	expect_site_steps(test, &site, lpt_one_newer, NULL, 73, 73, 71);
 	lpt_expect_unchanged(test, &snap);
+}
+
+static void expect_call_steps(struct kunit *test, int (*caller)(int x))
+{
+	unsigned long call = lpt_find_call(test, caller, lpt_one);
+	struct klp_edit edit;
+
+	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, call, lpt_one_new,
+					    lpt_one_newer), 0);
+	expect_steps(test, &edit, caller, 71, 73, 72);
+	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, call, lpt_one,
+					    lpt_one_newer), 0);
+	expect_steps(test, &edit, caller, 72, 73, 71);
+}
+
+/* What an NMI gets that comes across a static call meanwhile. */
+static void switch_call_trap(struct kunit *test)
+{
+	expect_call_steps(test, lpt_calls);
+	expect_call_steps(test, lpt_static_call);
 }
 
 /* A stack that cannot be walked is in the way of everything. */
@@ -240,7 +272,8 @@ static void switch_unreliable(struct kunit *test)
 	lpt_snapshot(&snap, lpt_one);
 	sw = lpt_switch_alloc("lpt_switch");
 	KUNIT_ASSERT_NOT_NULL(test, sw);
-	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, &site, edit.from, edit.to), 0);
+	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, edit.func, &site, edit.from,
+					     edit.to), 0);
 
 	lpt_park_in(test, &parked, lpt_unreliable);
 	mutex_lock(&klp_mutex);
@@ -262,6 +295,7 @@ static struct kunit_case switch_cases[] = {
 	KUNIT_CASE(switch_text_changed),
 	KUNIT_CASE_SLOW(switch_busy),
 	KUNIT_CASE(switch_trap),
+	KUNIT_CASE(switch_call_trap),
 	KUNIT_CASE_SLOW(switch_unreliable),
 	{}
 };

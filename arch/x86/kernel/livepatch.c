@@ -22,6 +22,7 @@
 
 #include <kunit/static_stub.h>
 #include <linux/bsearch.h>
+#include <linux/err.h>
 #include <linux/extable.h>
 #include <linux/ftrace.h>
 #include <linux/kdebug.h>
@@ -40,7 +41,7 @@
 #include <asm/text-patching.h>
 
 /*
- * The edits whose sites can hold an INT3, sorted by address, or NULL. Set in the
+ * The edits where there can be an INT3, sorted by address, or NULL. Set in the
  * window, and taken back soon after it.
  */
 static const struct klp_edit *klp_armed;
@@ -217,6 +218,94 @@ bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
 	return false;
 }
 
+/**
+ * klp_call_target() - where does a direct call or jump go?
+ * @addr:	the address of the instruction
+ *
+ * Context: Any.
+ * Return: where it goes, or NULL if it is none that takes five bytes.
+ */
+void *klp_call_target(unsigned long addr)
+{
+	const u8 *insn = (const u8 *)addr;
+	s32 rel;
+
+	if (insn[0] != CALL_INSN_OPCODE && insn[0] != JMP32_INSN_OPCODE)
+		return NULL;
+
+	memcpy(&rel, insn + 1, sizeof(rel));
+	return (void *)(addr + KLP_SITE_SIZE + rel);
+}
+
+/**
+ * klp_edit_site() - make an edit of a function's entry
+ * @edit:	the edit
+ * @site:	the function's site
+ * @from:	where the entry goes now, NULL for the function itself
+ * @to:		where it must go, NULL for the function itself
+ *
+ * Meanwhile it goes where the new version is, unless that is the function itself,
+ * of which the bytes are not whole then.
+ *
+ * Context: Any.
+ */
+void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
+		   void *from, void *to)
+{
+	*edit = (struct klp_edit){
+		.addr	= site->addr,
+		.trap	= to ?: from,
+	};
+	klp_site_text(edit->was, site, from);
+	klp_site_text(edit->text, site, to);
+}
+
+/**
+ * klp_edit_call() - make an edit of a direct call or jump
+ * @edit:	the edit
+ * @addr:	the address of the instruction, for which klp_call_target() is known
+ * @to:		where it must go
+ * @trap:	where it goes meanwhile
+ *
+ * Context: Any. Who changes the text at the same time finds it left alone.
+ * Return: 0, or -ERANGE if @to is more than 2 GiB away.
+ */
+int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *to,
+		  void *trap)
+{
+	long rel = (long)to - (long)(addr + KLP_SITE_SIZE);
+	s32 rel32 = rel;
+
+	if (rel != rel32)
+		return -ERANGE;
+
+	*edit = (struct klp_edit){
+		.addr		= addr,
+		.trap		= trap,
+		.optional	= true,
+	};
+	memcpy(edit->was, (void *)addr, KLP_SITE_SIZE);
+	edit->call = edit->was[0] == CALL_INSN_OPCODE;
+	edit->text[0] = edit->was[0];
+	memcpy(edit->text + 1, &rel32, sizeof(rel32));
+	return 0;
+}
+
+/**
+ * klp_edit_fits() - is the text as it must be for an edit?
+ * @edit:	the edit
+ *
+ * Context: Process context. Caller holds text_mutex, and keeps it until the edit
+ *	    is made.
+ * Return: true if nobody else has changed it.
+ */
+bool klp_edit_fits(const struct klp_edit *edit)
+{
+	lockdep_assert_held(&text_mutex);
+
+	return !memcmp((void *)edit->addr, edit->was, KLP_SITE_SIZE);
+}
+
 static struct page *klp_text_page(unsigned long addr)
 {
 	if (core_kernel_text(addr))
@@ -225,13 +314,13 @@ static struct page *klp_text_page(unsigned long addr)
 	return vmalloc_to_page((void *)addr);
 }
 
-static bool klp_crosses_page(const struct klp_site *site)
+static bool klp_crosses_page(unsigned long addr)
 {
-	return offset_in_page(site->addr) + KLP_SITE_SIZE > PAGE_SIZE;
+	return offset_in_page(addr) + KLP_SITE_SIZE > PAGE_SIZE;
 }
 
 /**
- * klp_edits_map() - make sites writable
+ * klp_edits_map() - make text writable
  * @edits:	the edits, sorted by address
  * @nr:		number of edits
  *
@@ -239,109 +328,80 @@ static bool klp_crosses_page(const struct klp_site *site)
  * gone, from every TLB too, when klp_edits_unmap() returns.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOMEM if there is no memory or address space, or -EFAULT if a
- *	   site is in no page.
+ * Return: the mapping, NULL if there are no edits, or ERR_PTR() of -ENOMEM if
+ *	   there is no memory or address space, or of -EFAULT if an edit is in no
+ *	   page.
  */
-int klp_edits_map(struct klp_edit *edits, unsigned int nr)
+void *klp_edits_map(struct klp_edit *edits, unsigned int nr)
 {
 	unsigned int i, nr_pages = 0;
 	struct page **pages;
-	int ret = -ENOMEM;
-	u8 *map;
+	void *map;
 
 	KUNIT_STATIC_STUB_REDIRECT(klp_edits_map, edits, nr);
 
 	if (!nr)
-		return 0;
+		return NULL;
 
-	/* A site is in two pages at the most. */
+	/* An edit is in two pages at the most. */
 	pages = kvmalloc_array(nr, 2 * sizeof(*pages), GFP_KERNEL);
 	if (!pages)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 
 	for (i = 0; i < nr; i++) {
-		const struct klp_site *site = edits[i].site;
-		struct page *page = klp_text_page(site->addr);
+		unsigned long addr = edits[i].addr;
+		struct page *page = klp_text_page(addr);
 
 		if (!nr_pages || pages[nr_pages - 1] != page)
 			pages[nr_pages++] = page;
 		/* An index for now; the address is known when all are. */
 		edits[i].alias = (u8 *)(unsigned long)(nr_pages - 1);
 
-		if (klp_crosses_page(site))
-			pages[nr_pages++] = klp_text_page(site->addr +
-							  KLP_SITE_SIZE - 1);
+		if (klp_crosses_page(addr))
+			pages[nr_pages++] = klp_text_page(addr + KLP_SITE_SIZE -
+							  1);
 	}
 
-	ret = -EFAULT;
+	map = ERR_PTR(-EFAULT);
 	for (i = 0; i < nr_pages; i++) {
 		if (!pages[i])
 			goto out;
 	}
 
-	ret = -ENOMEM;
 	map = vmap(pages, nr_pages, VM_MAP, PAGE_KERNEL);
-	if (!map)
+	if (!map) {
+		map = ERR_PTR(-ENOMEM);
 		goto out;
+	}
 
 	for (i = 0; i < nr; i++) {
 		unsigned long index = (unsigned long)edits[i].alias;
 
 		edits[i].alias = map + index * PAGE_SIZE +
-				 offset_in_page(edits[i].site->addr);
+				 offset_in_page(edits[i].addr);
 	}
-	ret = 0;
 out:
 	kvfree(pages);
-	return ret;
+	return map;
 }
 
 /**
  * klp_edits_unmap() - undo klp_edits_map()
- * @edits:	the edits
- * @nr:		number of edits
+ * @map:	what it has returned, no error
  *
  * Context: Process context, may sleep.
  */
-void klp_edits_unmap(struct klp_edit *edits, unsigned int nr)
+void klp_edits_unmap(void *map)
 {
-	if (!nr)
+	if (!map)
 		return;
 
-	/* The first edit is in the first page of the mapping. */
-	vunmap((void *)((unsigned long)edits[0].alias & PAGE_MASK));
+	vunmap(map);
 	/*
 	 * vunmap() leaves stale TLB entries for later. These would let a stray
 	 * write through to kernel text.
 	 */
 	vm_unmap_aliases();
-}
-
-/**
- * klp_edits_check() - is the text as it must be for the edits?
- * @edits:	the edits
- * @nr:		number of edits
- *
- * Context: Process context. Caller holds text_mutex, and keeps it until the
- *	    edits are made.
- * Return: 0, or the address of a site that somebody else has changed meanwhile.
- */
-unsigned long klp_edits_check(const struct klp_edit *edits, unsigned int nr)
-{
-	u8 text[KLP_SITE_SIZE];
-	unsigned int i;
-
-	lockdep_assert_held(&text_mutex);
-
-	for (i = 0; i < nr; i++) {
-		const struct klp_site *site = edits[i].site;
-
-		klp_site_text(text, site, edits[i].from);
-		if (memcmp((void *)site->addr, text, KLP_SITE_SIZE))
-			return site->addr;
-	}
-
-	return 0;
 }
 
 /**
@@ -418,21 +478,6 @@ void klp_edits_write_still(const struct klp_edit *edits, unsigned int nr)
 }
 
 /**
- * klp_edits_encode() - prepare what is to be written
- * @edits:	the edits
- * @nr:		number of edits
- *
- * Context: Any.
- */
-void klp_edits_encode(struct klp_edit *edits, unsigned int nr)
-{
-	unsigned int i;
-
-	for (i = 0; i < nr; i++)
-		klp_site_text(edits[i].text, edits[i].site, edits[i].to);
-}
-
-/**
  * klp_edits_tell() - tell those who follow changes of the text
  * @edits:	the edits, which have been made
  * @nr:		number of edits
@@ -441,16 +486,12 @@ void klp_edits_encode(struct klp_edit *edits, unsigned int nr)
  */
 void klp_edits_tell(const struct klp_edit *edits, unsigned int nr)
 {
-	u8 was[KLP_SITE_SIZE];
 	unsigned int i;
 
-	for (i = 0; i < nr; i++) {
-		const struct klp_site *site = edits[i].site;
-
-		klp_site_text(was, site, edits[i].from);
-		perf_event_text_poke((void *)site->addr, was, KLP_SITE_SIZE,
-				     edits[i].text, KLP_SITE_SIZE);
-	}
+	for (i = 0; i < nr; i++)
+		perf_event_text_poke((void *)edits[i].addr, edits[i].was,
+				     KLP_SITE_SIZE, edits[i].text,
+				     KLP_SITE_SIZE);
 }
 
 static int __kprobes klp_edit_cmp(const void *key, const void *elt)
@@ -458,16 +499,15 @@ static int __kprobes klp_edit_cmp(const void *key, const void *elt)
 	unsigned long addr = *(const unsigned long *)key;
 	const struct klp_edit *edit = elt;
 
-	if (addr < edit->site->addr)
+	if (addr < edit->addr)
 		return -1;
 
-	return addr > edit->site->addr;
+	return addr > edit->addr;
 }
 
 /*
- * An INT3 of ours stands for a jump to a replacement: to the new one where there
- * is one, else the function is about to be restored and the old one still holds.
- * Only an NMI or a machine check can hit one.
+ * An INT3 of ours stands for a jump or a call to a version of a function that is
+ * whole. Only an NMI or a machine check can hit one.
  */
 static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 			      void *data)
@@ -491,7 +531,10 @@ static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 	if (!edit)
 		return NOTIFY_DONE;
 
-	regs->ip = (unsigned long)(edit->to ?: edit->from);
+	if (edit->call)
+		int3_emulate_call(regs, (unsigned long)edit->trap);
+	else
+		int3_emulate_jmp(regs, (unsigned long)edit->trap);
 	return NOTIFY_STOP;
 }
 

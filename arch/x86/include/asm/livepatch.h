@@ -24,18 +24,22 @@ struct klp_site {
 };
 
 /**
- * struct klp_edit - one site, and where the function's entry goes
- * @site:	the site
- * @from:	where it goes now, NULL for the function itself
- * @to:		where it must go, NULL for the function itself
- * @text:	what the site must say then
- * @alias:	writable mapping of the site
+ * struct klp_edit - bytes of the text that change
+ * @addr:	the first of them
+ * @was:	what they are
+ * @text:	what they must be
+ * @trap:	where a CPU goes on that meets a trap there meanwhile
+ * @call:	it gets there by a call, and not by a jump
+ * @optional:	if somebody else has changed them they are left alone
+ * @alias:	writable mapping of them
  */
 struct klp_edit {
-	const struct klp_site *site;
-	void *from;
-	void *to;
+	unsigned long addr;
+	u8 was[KLP_SITE_SIZE];
 	u8 text[KLP_SITE_SIZE];
+	void *trap;
+	bool call;
+	bool optional;
 	u8 *alias;
 };
 
@@ -108,11 +112,16 @@ bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
 bool klp_site_trapped(const struct klp_site *site);
 int klp_site_reachable(const struct klp_site *site, void *to);
 
-int __must_check klp_edits_map(struct klp_edit *edits, unsigned int nr);
-void klp_edits_unmap(struct klp_edit *edits, unsigned int nr);
-unsigned long __must_check klp_edits_check(const struct klp_edit *edits,
-					   unsigned int nr);
-void klp_edits_encode(struct klp_edit *edits, unsigned int nr);
+void *klp_call_target(unsigned long addr);
+
+void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
+		   void *from, void *to);
+int __must_check klp_edit_call(struct klp_edit *edit, unsigned long addr,
+			       void *to, void *trap);
+bool klp_edit_fits(const struct klp_edit *edit);
+
+void * __must_check klp_edits_map(struct klp_edit *edits, unsigned int nr);
+void klp_edits_unmap(void *map);
 void klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 		     enum klp_step step);
 void klp_edits_disarm(void);

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The static calls of functions that are switched, which need not go through the
+ * function's entry.
+ *
+ * A static call is a direct call of the function that its key says. While that
+ * function is patched its calls are made to go to the replacement at once. This
+ * goes by what the text says, and leaves the key alone: a key must not point into
+ * a module that may go, and whoever asks a key gets the function that it was set
+ * to. Who updates a key writes to all its calls, under text_mutex, whatever they
+ * say. So an update wins at any time; if it is to a function that is patched, the
+ * calls go through its entry until the next switch.
+ *
+ * What we have redirected we find again by its text when the replacement goes, in
+ * every module that could still run it: those that klp_module_going() does not
+ * know of yet, which takes klp_mutex.
+ */
+
+#include <linux/bsearch.h>
+#include <linux/kernel.h>
+#include <linux/livepatch.h>
+#include <linux/lockdep.h>
+#include <linux/module.h>
+#include <linux/rculist.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/static_call.h>
+#include <asm/livepatch.h>
+#include <asm/sections.h>
+#include "../module/internal.h"
+#include "calls.h"
+#include "guard.h"
+#include "patch.h"
+
+static int klp_move_add(struct klp_moves *moves, const struct klp_move *move)
+{
+	struct klp_move *new;
+	unsigned int max;
+
+	if (moves->nr == moves->max) {
+		max = moves->max ? 2 * moves->max : 16;
+		new = kvrealloc(moves->move, array_size(max, sizeof(*new)),
+				GFP_KERNEL);
+		if (!new)
+			return -ENOMEM;
+		moves->move = new;
+		moves->max = max;
+	}
+
+	moves->move[moves->nr++] = *move;
+	return 0;
+}
+
+/**
+ * klp_moves_add() - add what becomes of a function
+ * @moves:	where it is added
+ * @func:	the function
+ * @from:	the replacement that runs now, NULL for the function itself
+ * @to:		the one that must run, NULL for the function itself
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int klp_moves_add(struct klp_moves *moves, void *func, void *from, void *to)
+{
+	struct klp_move move = {
+		.from	= func,
+		.func	= func,
+		.to	= to ?: func,
+		.trap	= to ?: from,
+	};
+	int ret = 0;
+
+	/* A call that was updated since the last switch can go to the function. */
+	if (to)
+		ret = klp_move_add(moves, &move);
+	if (!ret && from) {
+		move.from = from;
+		ret = klp_move_add(moves, &move);
+	}
+
+	return ret;
+}
+
+/**
+ * klp_moves_free() - free the memory of moves
+ * @moves:	the moves, none afterwards
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_moves_free(struct klp_moves *moves)
+{
+	kvfree(moves->move);
+	*moves = (struct klp_moves){};
+}
+
+#ifdef CONFIG_HAVE_STATIC_CALL_INLINE
+extern struct static_call_site __start_static_call_sites[];
+extern struct static_call_site __stop_static_call_sites[];
+
+/**
+ * struct klp_calls - a search for calls
+ * @moves:	what the calls may call, sorted
+ * @found:	called for each call
+ * @data:	passed on
+ */
+struct klp_calls {
+	const struct klp_moves *moves;
+	int (*found)(void *data, unsigned long addr, void *to, void *trap);
+	void *data;
+};
+
+static int klp_cmp(const void *a, const void *b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int klp_move_cmp_from(const void *a, const void *b)
+{
+	const struct klp_move *ma = a, *mb = b;
+
+	return klp_cmp(ma->from, mb->from);
+}
+
+static int klp_move_cmp(const void *a, const void *b)
+{
+	const struct klp_move *ma = a, *mb = b;
+
+	return klp_move_cmp_from(a, b) ?: klp_cmp(ma->func, mb->func);
+}
+
+/*
+ * Functions can have the same replacement. So look at which of them the owner of
+ * the call wants. If it is none of them he is about to update the call, and it
+ * does not matter what it says until then, if that stays.
+ */
+static const struct klp_move *klp_move_find(const struct klp_moves *moves,
+					    void *from, void *wanted)
+{
+	const struct klp_move key = { .from = from, .func = wanted };
+	const struct klp_move *move;
+
+	move = bsearch(&key, moves->move, moves->nr, sizeof(key), klp_move_cmp);
+	if (move)
+		return move;
+
+	move = bsearch(&key, moves->move, moves->nr, sizeof(key),
+		       klp_move_cmp_from);
+
+	/* The owner may want the replacement himself. */
+	return move && move->from != move->func && from == wanted ? NULL : move;
+}
+
+/* What the owner of a static call wants it to call. */
+static void *klp_call_wanted(const struct static_call_site *site)
+{
+	const struct static_call_key *key;
+
+	key = (void *)(((unsigned long)&site->key + site->key) &
+		       ~STATIC_CALL_SITE_FLAGS);
+
+	return READ_ONCE(key->func);
+}
+
+/* Text that is gone after boot, or after the module's init function, is not ours. */
+static bool klp_call_stays(unsigned long addr, const struct module *mod)
+{
+	if (mod)
+		return within_module_core(addr, mod);
+
+	return core_kernel_text(addr) && !is_kernel_inittext(addr);
+}
+
+static int klp_call_look(const struct klp_calls *calls,
+			 const struct static_call_site *site,
+			 const struct module *mod)
+{
+	unsigned long addr = (unsigned long)&site->addr + site->addr;
+	const struct klp_move *move;
+	void *target;
+
+	if (!klp_call_stays(addr, mod))
+		return 0;
+
+	target = klp_call_target(addr);
+	if (!target)
+		return 0;
+
+	move = klp_move_find(calls->moves, target, klp_call_wanted(site));
+	if (!move || !klp_guard_call(addr))
+		return 0;
+
+	return calls->found(calls->data, addr, move->to, move->trap);
+}
+
+static int klp_calls_look(const struct klp_calls *calls,
+			  const struct static_call_site *start,
+			  const struct static_call_site *stop,
+			  const struct module *mod)
+{
+	const struct static_call_site *site;
+	int ret;
+
+	for (site = start; site < stop; site++) {
+		ret = klp_call_look(calls, site, mod);
+		if (ret)
+			return ret;
+	}
+	cond_resched();
+
+	return 0;
+}
+
+/*
+ * The next module whose calls may have been redirected, or may be. One that comes
+ * is none: it is still being prepared, with nothing in it redirected. One that goes
+ * can still run its exit function.
+ *
+ * Of these none is freed as long as klp_mutex is held, nor taken from the list. So
+ * it is known where to go on.
+ */
+static struct module *klp_next_module(struct module *mod)
+{
+	struct list_head *at = mod ? &mod->list : &modules;
+
+	rcu_read_lock();
+	mod = list_entry(at, struct module, list);
+	list_for_each_entry_continue_rcu(mod, &modules, list) {
+		if (mod->klp_alive &&
+		    READ_ONCE(mod->state) != MODULE_STATE_COMING)
+			break;
+	}
+	rcu_read_unlock();
+
+	return &mod->list == &modules ? NULL : mod;
+}
+
+/**
+ * klp_calls_find() - find the static calls of functions that are switched
+ * @moves:	what becomes of the functions
+ * @found:	called for each of them: where it is, what it must call, and what
+ *		in between; no error if it returns 0
+ * @data:	passed on
+ *
+ * By what the text says now, which can change until text_mutex is held.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0, or what @found has returned.
+ */
+int klp_calls_find(struct klp_moves *moves,
+		   int (*found)(void *data, unsigned long addr, void *to,
+				void *trap),
+		   void *data)
+{
+	const struct klp_calls calls = {
+		.moves	= moves,
+		.found	= found,
+		.data	= data,
+	};
+	struct module *mod = NULL;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	sort(moves->move, moves->nr, sizeof(*moves->move), klp_move_cmp, NULL);
+
+	ret = klp_calls_look(&calls, __start_static_call_sites,
+			     __stop_static_call_sites, NULL);
+	while (!ret && (mod = klp_next_module(mod)))
+		ret = klp_calls_look(&calls, mod->static_call_sites,
+				     mod->static_call_sites +
+				     mod->num_static_call_sites, mod);
+
+	return ret;
+}
+#else
+int klp_calls_find(struct klp_moves *moves,
+		   int (*found)(void *data, unsigned long addr, void *to,
+				void *trap),
+		   void *data)
+{
+	return 0;
+}
+#endif

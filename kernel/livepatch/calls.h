@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LIVEPATCH_CALLS_H
+#define _LIVEPATCH_CALLS_H
+
+#include <linux/types.h>
+
+/**
+ * struct klp_move - what becomes of those who call a version of a function
+ * @from:	the version
+ * @func:	the function
+ * @to:		the version that they must call
+ * @trap:	the one that they call in between
+ */
+struct klp_move {
+	void *from;
+	void *func;
+	void *to;
+	void *trap;
+};
+
+/**
+ * struct klp_moves - such moves
+ * @move:	the moves
+ * @nr:		how many there are
+ * @max:	how many there is room for
+ */
+struct klp_moves {
+	struct klp_move *move;
+	unsigned int nr;
+	unsigned int max;
+};
+
+int __must_check klp_moves_add(struct klp_moves *moves, void *func, void *from,
+			       void *to);
+void klp_moves_free(struct klp_moves *moves);
+
+int __must_check klp_calls_find(struct klp_moves *moves,
+				int (*found)(void *data, unsigned long addr,
+					     void *to, void *trap),
+				void *data);
+
+#endif /* _LIVEPATCH_CALLS_H */

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Static calls of functions that are patched. */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <asm/livepatch.h>
+#include "../patch.h"
+#include "helpers.h"
+
+struct call {
+	int (*caller)(int x);
+	unsigned long addr;
+	u8 text[KLP_SITE_SIZE];
+};
+
+/* Each test begins and ends with these, as they were built. */
+static struct call plain = { .caller = lpt_calls };
+static struct call tail = { .caller = lpt_static_call };
+static struct call two = { .caller = lpt_calls_two };
+static struct call untouched = { .caller = lpt_calls_noinstr };
+
+static void call_init(struct kunit *test, struct call *call, void *target)
+{
+	call->addr = lpt_find_call(test, call->caller, target);
+	memcpy(call->text, (void *)call->addr, KLP_SITE_SIZE);
+}
+
+static int calls_init(struct kunit *test)
+{
+	call_init(test, &plain, lpt_one);
+	call_init(test, &tail, lpt_one);
+	call_init(test, &two, lpt_two);
+	call_init(test, &untouched, lpt_one);
+	return 0;
+}
+
+static void expect_unchanged(struct kunit *test, const struct call *call)
+{
+	KUNIT_EXPECT_MEMEQ(test, (void *)call->addr, call->text, KLP_SITE_SIZE);
+}
+
+static void calls_exit(struct kunit *test)
+{
+	expect_unchanged(test, &plain);
+	expect_unchanged(test, &tail);
+	expect_unchanged(test, &two);
+	expect_unchanged(test, &untouched);
+}
+
+/* What the text of a call says, and what comes of it. */
+static void expect_call(struct kunit *test, const struct call *call,
+			void *target, int result)
+{
+	KUNIT_EXPECT_PTR_EQ(test, klp_call_target(call->addr), target);
+	KUNIT_EXPECT_EQ(test, call->caller(7), result);
+}
+
+static struct lpt_patch *enabled(struct kunit *test, const char *name,
+				 void *new_func)
+{
+	struct lpt_patch *p = lpt_patch(test, name);
+
+	lpt_replace(p, "lpt_one", new_func);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	return p;
+}
+
+/* They call what runs, and their keys never say so. */
+static void calls_follow(struct kunit *test)
+{
+	struct lpt_patch *first, *second;
+
+	first = enabled(test, "lpt_first", lpt_one_new);
+	expect_call(test, &plain, lpt_one_new, 72);
+	expect_call(test, &tail, lpt_one_new, 72);
+	second = enabled(test, "lpt_second", lpt_one_newer);
+	expect_call(test, &plain, lpt_one_newer, 73);
+	expect_call(test, &tail, lpt_one_newer, 73);
+	KUNIT_EXPECT_PTR_EQ(test, (void *)static_call_query(lpt_call),
+			    (void *)lpt_one);
+
+	KUNIT_EXPECT_EQ(test, lpt_disable(first), 0);
+	expect_call(test, &plain, lpt_one_newer, 73);
+	KUNIT_EXPECT_EQ(test, lpt_disable(second), 0);
+	expect_call(test, &plain, lpt_one, 71);
+	expect_call(test, &tail, lpt_one, 71);
+}
+
+/* Who updates a key of which the function is patched is not in our way. */
+static void calls_update(struct kunit *test)
+{
+	struct lpt_patch *first, *second;
+
+	first = enabled(test, "lpt_first", lpt_one_new);
+	static_call_update(lpt_call, lpt_two);
+	expect_call(test, &plain, lpt_two, 701);
+	/* Through its entry, until there is another switch. */
+	static_call_update(lpt_call, lpt_one);
+	expect_call(test, &plain, lpt_one, 72);
+	second = enabled(test, "lpt_second", lpt_one_newer);
+	expect_call(test, &plain, lpt_one_newer, 73);
+
+	static_call_update(lpt_call, lpt_two);
+	KUNIT_EXPECT_EQ(test, lpt_disable(second), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(first), 0);
+	expect_call(test, &plain, lpt_two, 701);
+	expect_call(test, &tail, lpt_two, 701);
+	static_call_update(lpt_call, lpt_one);
+}
+
+/* Who updates it to the replacement wants that, and nothing else. */
+static void calls_wanted(struct kunit *test)
+{
+	struct lpt_patch *p = enabled(test, "lpt_first", lpt_one_new);
+
+	static_call_update(lpt_call, lpt_one_new);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &plain, lpt_one_new, 72);
+	static_call_update(lpt_call, lpt_one);
+}
+
+static void *update_and_map(struct klp_edit *edits, unsigned int nr)
+{
+	kunit_deactivate_static_stub(kunit_get_current_test(), klp_edits_map);
+	static_call_update(lpt_call, lpt_two);
+	return klp_edits_map(edits, nr);
+}
+
+/* So does who updates it when the calls have been found already. */
+static void calls_late_update(struct kunit *test)
+{
+	struct lpt_patch *p;
+
+	kunit_activate_static_stub(test, klp_edits_map, update_and_map);
+	p = enabled(test, "lpt_first", lpt_one_new);
+	expect_call(test, &plain, lpt_two, 701);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 72);
+	static_call_update(lpt_call, lpt_one);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+
+	p = enabled(test, "lpt_first", lpt_one_new);
+	expect_call(test, &tail, lpt_one_new, 72);
+	kunit_activate_static_stub(test, klp_edits_map, update_and_map);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &tail, lpt_two, 701);
+	KUNIT_EXPECT_EQ(test, lpt_one(7), 71);
+	static_call_update(lpt_call, lpt_one);
+}
+
+/* Functions with the same replacement: each call finds back to its own. */
+static void calls_shared(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_shared");
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_two", lpt_one_new);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	expect_call(test, &plain, lpt_one_new, 72);
+	expect_call(test, &two, lpt_one_new, 72);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &plain, lpt_one, 71);
+	expect_call(test, &two, lpt_two, 701);
+}
+
+/* A switch that fails leaves them alone. */
+static void calls_busy(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_busy");
+	struct lpt_parked parked;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_sleeper", lpt_sleeper_new);
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), -EBUSY);
+	expect_call(test, &plain, lpt_one, 71);
+	lpt_unpark(&parked);
+}
+
+/* Where there must be no breakpoint they go through the entry. */
+static void calls_noinstr(struct kunit *test)
+{
+	struct lpt_patch *p = enabled(test, "lpt_first", lpt_one_new);
+
+	expect_call(test, &untouched, lpt_one, 72);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+}
+
+static struct kunit_case calls_cases[] = {
+	KUNIT_CASE(calls_follow),
+	KUNIT_CASE(calls_update),
+	KUNIT_CASE(calls_wanted),
+	KUNIT_CASE(calls_late_update),
+	KUNIT_CASE(calls_shared),
+	KUNIT_CASE_SLOW(calls_busy),
+	KUNIT_CASE(calls_noinstr),
+	{}
+};
+
+static struct kunit_suite calls_suite = {
+	.name = "livepatch_calls",
+	.init = calls_init,
+	.exit = calls_exit,
+	.test_cases = calls_cases,
+};
+
+kunit_test_suite(calls_suite);
