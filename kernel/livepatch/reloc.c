@@ -17,13 +17,16 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/array_size.h>
 #include <linux/ctype.h>
+#include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kstrtox.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/moduleloader.h>
+#include <linux/static_call.h>
 #include <linux/string.h>
 #include <asm/livepatch.h>
 #include "patch.h"
@@ -44,6 +47,7 @@
  * @symndx:	index of their section
  * @secndx:	index of the relocation section
  * @name:	name of the relocation section
+ * @target:	name of the section that it applies to
  * @relas:	the relocations
  * @nr_relas:	how many there are
  */
@@ -56,6 +60,7 @@ struct klp_reloc {
 	unsigned int symndx;
 	unsigned int secndx;
 	const char *name;
+	const char *target;
 	const Elf_Rela *relas;
 	unsigned long nr_relas;
 };
@@ -251,6 +256,94 @@ static void klp_reloc_undo(const struct klp_reloc *reloc)
 			   reloc->secndx, reloc->mod);
 }
 
+#ifdef CONFIG_JUMP_LABEL
+static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
+{
+	const struct jump_entry *entry;
+
+	entry = container_of_const((typeof(&entry->key))key_at,
+				   struct jump_entry, key);
+	return (unsigned long)jump_entry_key(entry) == key;
+}
+#else
+struct jump_entry {
+	long key;
+};
+
+static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
+{
+	return true;
+}
+#endif
+
+static bool klp_static_call_has_key(const void *key_at, unsigned long key)
+{
+	const s32 *rel = key_at;
+
+	return (((unsigned long)rel + *rel) & ~STATIC_CALL_SITE_FLAGS) == key;
+}
+
+/**
+ * struct klp_table - a table of which the loader follows the keys
+ * @section:	its section
+ * @entry_size:	the size of an entry
+ * @key_offset:	where in an entry its key is
+ * @has_key:	does the key of an entry, which is there, lead to an address?
+ */
+static const struct klp_table {
+	const char *section;
+	size_t entry_size;
+	size_t key_offset;
+	bool (*has_key)(const void *key_at, unsigned long key);
+} klp_tables[] = {
+	{
+		"__jump_table", sizeof(struct jump_entry),
+		offsetof(struct jump_entry, key), klp_jump_entry_has_key,
+	}, {
+		".static_call_sites", sizeof(struct static_call_site),
+		offsetof(struct static_call_site, key), klp_static_call_has_key,
+	},
+};
+
+static bool klp_table_is_sound(const struct klp_reloc *reloc,
+			       const struct klp_table *table)
+{
+	const Elf_Shdr *sec = &reloc->sechdrs[reloc->secndx];
+	const Elf_Shdr *target = &reloc->sechdrs[sec->sh_info];
+	const Elf_Rela *rela;
+	const Elf_Sym *sym;
+
+	for (rela = reloc->relas; rela < reloc->relas + reloc->nr_relas; rela++) {
+		sym = &reloc->symtab[ELF_R_SYM(rela->r_info)];
+		if (rela->r_offset % table->entry_size != table->key_offset ||
+		    !table->has_key((void *)(target->sh_addr + rela->r_offset),
+				    sym->st_value))
+			return false;
+	}
+
+	return true;
+}
+
+/*
+ * Where a relocation was written that the loader will take for the address of a
+ * key, there must be one.
+ */
+static int klp_reloc_check_table(const struct klp_reloc *reloc)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(klp_tables); i++) {
+		if (strcmp(reloc->target, klp_tables[i].section) ||
+		    klp_table_is_sound(reloc, &klp_tables[i]))
+			continue;
+		pr_err("section %s makes no keys of what is in %s\n",
+		       reloc->name, reloc->target);
+		return -EINVAL;
+	}
+
+	return 0;
+}
+
 static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 {
 	int ret;
@@ -261,10 +354,53 @@ static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 
 	ret = apply_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
 				 reloc->secndx, reloc->mod);
-	/* What the loader was loading goes anyway. */
 	if (ret && !for_vmlinux)
 		klp_reloc_undo(reloc);
+	/* What the loader was loading goes anyway. */
+	if (!ret && for_vmlinux)
+		ret = klp_reloc_check_table(reloc);
 	return ret;
+}
+
+/*
+ * Tables that are read when the patch is loaded, and partly sorted. What a module
+ * that may come later has to add to them would come too late, or elsewhere.
+ */
+static const char * const klp_load_sections[] = {
+	"__jump_table",
+	".static_call_sites",
+	"__ex_table",
+	"__bug_table",
+	"__tracepoints_ptrs",
+	"__mcount_loc",
+	"_kprobe_blacklist",
+	".altinstructions",
+	".parainstructions",
+	".smp_locks",
+	".retpoline_sites",
+	".return_sites",
+	".call_sites",
+	".cfi_sites",
+	".ibt_endbr_seal",
+	".orc_unwind",
+	".orc_unwind_ip",
+	".init_array",
+	"__param",
+	"__ksymtab",
+	"__ksymtab_gpl",
+	".gnu.linkonce.this_module",
+};
+
+/* Is what a section applies to still what it was when the module is there? */
+static int klp_reloc_can_wait(const struct klp_reloc *reloc)
+{
+	if (match_string(klp_load_sections, ARRAY_SIZE(klp_load_sections),
+			 reloc->target) < 0)
+		return 0;
+
+	pr_err("section %s comes too late, as %s is used when the patch is loaded\n",
+	       reloc->name, reloc->target);
+	return -EINVAL;
 }
 
 /**
@@ -284,7 +420,9 @@ static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
  *	   -EINVAL if a name is malformed, the section is no relocation section,
  *	   refers to a symbol that does not exist or is not a livepatch symbol,
  *	   or to a place outside its target, names a symbol that is not found or
- *	   is ambiguous, or is for a module and names a symbol of vmlinux;
+ *	   is ambiguous, or is for a module and names a symbol of vmlinux, or
+ *	   applies to what the loader uses, or makes no key of what the loader
+ *	   takes for one;
  *	   -ENOEXEC if an address does not fit, or the place is not empty.
  */
 int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
@@ -298,8 +436,13 @@ int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 
 	klp_reloc_init(&reloc, pmod, sechdrs, shstrtab, strtab, symndx, secndx);
 	ret = klp_reloc_object(&reloc, sec_objname, sizeof(sec_objname));
-	if (ret || strcmp(objname ?: KLP_VMLINUX, sec_objname))
+	if (ret)
 		return ret;
+	reloc.target = shstrtab + sechdrs[sechdrs[secndx].sh_info].sh_name;
+	if (!objname && strcmp(sec_objname, KLP_VMLINUX))
+		return klp_reloc_can_wait(&reloc);
+	if (objname && strcmp(sec_objname, objname))
+		return 0;
 
 	return klp_reloc_write(&reloc, !objname);
 }

@@ -37,33 +37,6 @@ static struct klp_func funcs[] = {
 	{ }
 };
 
-static struct klp_object objs[] = {
-	{
-		.name = "lpt_target",
-		.funcs = funcs,
-	},
-	{ }
-};
-
-static struct klp_patch patch = {
-	.mod = THIS_MODULE,
-	.objs = objs,
-	.replace = LPT_REPLACE,
-};
-
-static int __init lpt_patch_init(void)
-{
-	return klp_enable_patch(&patch);
-}
-module_init(lpt_patch_init);
-
-static void __exit lpt_patch_exit(void)
-{
-}
-module_exit(lpt_patch_exit);
-
-MODULE_DESCRIPTION("A patch for a test");
-MODULE_LICENSE("GPL");
-MODULE_INFO(livepatch, "Y");
+#include "lpt-frame.h"
 
 #endif /* _LPT_PATCH_H */

@@ -25,30 +25,4 @@ static struct klp_func funcs[] = {
 	{ }
 };
 
-static struct klp_object objs[] = {
-	{
-		.name = "lpt_target",
-		.funcs = funcs,
-	},
-	{ }
-};
-
-static struct klp_patch patch = {
-	.mod = THIS_MODULE,
-	.objs = objs,
-};
-
-static int __init lpt_reloc_init(void)
-{
-	return klp_enable_patch(&patch);
-}
-module_init(lpt_reloc_init);
-
-static void __exit lpt_reloc_exit(void)
-{
-}
-module_exit(lpt_reloc_exit);
-
-MODULE_DESCRIPTION("A patch with livepatch relocations");
-MODULE_LICENSE("GPL");
-MODULE_INFO(livepatch, "Y");
+#include "lpt-frame.h"

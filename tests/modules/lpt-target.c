@@ -6,13 +6,21 @@
  *				character each, 0 for its own
  *   parameters/secret		what lpt_target_read() returns
  *   parameters/init		the versions as its init function saw them
+ *   parameters/keys		what lpt_target_keys() writes
+ *   parameters/call		0 or 1: what the static call lpt_target_call calls
+ *   parameters/branch		0 or 1: the static key lpt_target_key
+ *   parameters/called		what the text of a static call of this module says
  */
 
 #include <linux/compiler.h>
 #include <linux/init.h>
+#include <linux/jump_label.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/preempt.h>
+#include <linux/static_call.h>
+#include <linux/string.h>
+#include "lpt-bool.h"
 #include "lpt-target.h"
 
 #define DEFINE(i)					\
@@ -75,6 +83,75 @@ static int secret_get(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops secret_ops = { .get = secret_get };
 module_param_cb(secret, &secret_ops, NULL, 0444);
+
+static noinline int lpt_target_first(int x)
+{
+	OPTIMIZER_HIDE_VAR(x);
+	return x;
+}
+
+static noinline int lpt_target_second(int x)
+{
+	OPTIMIZER_HIDE_VAR(x);
+	return x + 1;
+}
+
+DEFINE_STATIC_CALL(lpt_target_call, lpt_target_first);
+static DEFINE_STATIC_KEY_FALSE(lpt_target_key);
+
+static int call_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%d\n", static_call(lpt_target_call)(0));
+}
+
+LPT_BOOL(call, static_call_update(lpt_target_call, lpt_target_second),
+	 static_call_update(lpt_target_call, lpt_target_first), call_get);
+
+static int branch_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%d\n",
+			  static_branch_unlikely(&lpt_target_key) ? 1 : 0);
+}
+
+LPT_BOOL(branch, static_branch_enable(&lpt_target_key),
+	 static_branch_disable(&lpt_target_key), branch_get);
+
+/* Where the call in call_get() goes. */
+static int called_get(char *buffer, const struct kernel_param *kp)
+{
+	const struct static_call_site *site = THIS_MODULE->static_call_sites;
+	const struct static_call_site *end;
+	s32 rel;
+
+	for (end = site + THIS_MODULE->num_static_call_sites; site < end; site++) {
+		const u8 *insn = (const u8 *)&site->addr + site->addr;
+
+		if ((((unsigned long)&site->key + site->key) &
+		     ~STATIC_CALL_SITE_FLAGS) !=
+		    (unsigned long)&STATIC_CALL_KEY(lpt_target_call))
+			continue;
+		memcpy(&rel, insn + 1, sizeof(rel));
+		return sysfs_emit(buffer, "%ps\n", insn + 5 + rel);
+	}
+	return -ENOENT;
+}
+
+static const struct kernel_param_ops called_ops = { .get = called_get };
+module_param_cb(called, &called_ops, NULL, 0444);
+
+/* A patch says here what its own static calls and keys do. */
+static noinline int lpt_target_keys(char *buffer)
+{
+	return sysfs_emit(buffer, "old\n");
+}
+
+static int keys_get(char *buffer, const struct kernel_param *kp)
+{
+	return lpt_target_keys(buffer);
+}
+
+static const struct kernel_param_ops keys_ops = { .get = keys_get };
+module_param_cb(keys, &keys_ops, NULL, 0444);
 
 static char at_init[LPT_NR + 1];
 module_param_string(init, at_init, sizeof(at_init), 0444);

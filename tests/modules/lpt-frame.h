@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What is the same in all patches for lpt-target. Whoever includes this defines
+ *
+ *   funcs		what is replaced, and an empty entry
+ *   LPT_REPLACE	whether the patch replaces all others, if it does
+ */
+#ifndef _LPT_FRAME_H
+#define _LPT_FRAME_H
+
+#include <linux/init.h>
+#include <linux/livepatch.h>
+#include <linux/module.h>
+
+#ifndef LPT_REPLACE
+#define LPT_REPLACE	false
+#endif
+
+static struct klp_object objs[] = {
+	{
+		.name = "lpt_target",
+		.funcs = funcs,
+	},
+	{ }
+};
+
+static struct klp_patch patch = {
+	.mod = THIS_MODULE,
+	.objs = objs,
+	.replace = LPT_REPLACE,
+};
+
+static int __init lpt_patch_init(void)
+{
+	return klp_enable_patch(&patch);
+}
+module_init(lpt_patch_init);
+
+static void __exit lpt_patch_exit(void)
+{
+}
+module_exit(lpt_patch_exit);
+
+MODULE_DESCRIPTION("A patch for a test");
+MODULE_LICENSE("GPL");
+MODULE_INFO(livepatch, "Y");
+
+#endif /* _LPT_FRAME_H */
