@@ -11,6 +11,7 @@
 #include <linux/livepatch.h>
 #include <linux/printk.h>
 #include "callback.h"
+#include "fault.h"
 #include "patch.h"
 
 /**
@@ -23,9 +24,9 @@
  */
 int klp_pre_patch(struct klp_object *obj)
 {
-	int ret = 0;
+	int ret = klp_fault(-ECANCELED);
 
-	if (obj->callbacks.pre_patch)
+	if (!ret && obj->callbacks.pre_patch)
 		ret = obj->callbacks.pre_patch(obj);
 	obj->callbacks.post_unpatch_enabled = !ret;
 

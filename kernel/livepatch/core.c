@@ -17,6 +17,7 @@
 #include <linux/workqueue.h>
 #include "core.h"
 #include "exiting.h"
+#include "fault.h"
 #include "guard.h"
 #include "patch.h"
 #include "ran.h"
@@ -91,7 +92,7 @@ int klp_enable_patch(struct klp_patch *patch)
 		goto unlock;
 	}
 
-	if (!try_module_get(patch->mod)) {
+	if (klp_fault(-ENODEV) || !try_module_get(patch->mod)) {
 		ret = -ENODEV;
 		goto unlock;
 	}

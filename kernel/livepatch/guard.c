@@ -33,6 +33,7 @@
 #include <linux/static_call.h>
 #include <asm/alternative.h>
 #include <asm/sections.h>
+#include "fault.h"
 #include "guard.h"
 #include "patch.h"
 #include "symbol.h"
@@ -735,6 +736,9 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 	ret = klp_guard_func((unsigned long)func, &why);
 	if (ret)
 		return klp_refuse(name, why, ret);
+	ret = klp_fault(-EADDRINUSE);
+	if (ret)
+		return ret;
 
 	cpus_read_lock();
 	jump_label_lock();

@@ -29,6 +29,7 @@
 #include <linux/static_call.h>
 #include <linux/string.h>
 #include <asm/livepatch.h>
+#include "fault.h"
 #include "patch.h"
 #include "reloc.h"
 #include "symbol.h"
@@ -352,7 +353,8 @@ static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 	if (ret)
 		return ret;
 
-	ret = apply_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
+	ret = klp_fault(-ENOEXEC) ?:
+	      apply_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
 				 reloc->secndx, reloc->mod);
 	if (ret && !for_vmlinux)
 		klp_reloc_undo(reloc);

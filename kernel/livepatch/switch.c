@@ -43,6 +43,7 @@
 #include <linux/sync_core.h>
 #include <asm/livepatch.h>
 #include "calls.h"
+#include "fault.h"
 #include "guard.h"
 #include "patch.h"
 #include "ran.h"
@@ -160,7 +161,7 @@ int klp_switch_add(struct klp_switch *sw, void *func,
 	}
 
 	klp_edit_site(&edit, site, from, to);
-	ret = klp_switch_add_edit(sw, &edit);
+	ret = klp_fault(-ERANGE) ?: klp_switch_add_edit(sw, &edit);
 	if (!ret)
 		ret = klp_moves_add(&sw->moves, func, from, to);
 	if (!ret)
@@ -365,7 +366,7 @@ static int klp_switch_make(struct klp_switch *sw)
 	if (!klp_idle_clear(&sw->idle))
 		return -EBUSY;
 
-	ret = klp_switch_stop(sw);
+	ret = klp_fault(-EADDRINUSE) ?: klp_switch_stop(sw);
 	if (ret)
 		return ret;
 
@@ -520,6 +521,9 @@ static int klp_switch_prepare(struct klp_switch *sw)
 	klp_ranges_sort(&sw->unprobed);
 	sort(sw->edits, sw->nr_edits, sizeof(*sw->edits), klp_edit_cmp, NULL);
 
+	ret = klp_fault(-EFAULT);
+	if (ret)
+		return ret;
 	sw->map = klp_edits_map(sw->edits, sw->nr_edits);
 
 	return PTR_ERR_OR_ZERO(sw->map);

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each step of an operation fails once, and nothing comes of it. Which steps that
+ * are says /sys/kernel/debug/failslab: by default it does not fail where an
+ * allocation may wait.
+ */
+
+#include <kunit/test.h>
+#include <linux/sched.h>
+#include "../patch.h"
+#include "helpers.h"
+
+static struct lpt_patch *make(struct kunit *test, const char *name, void *one)
+{
+	struct lpt_patch *p = lpt_patch(test, name);
+
+	lpt_replace(p, "lpt_one", one);
+	lpt_replace(p, "lpt_two", lpt_two_new);
+	return p;
+}
+
+/* Do it with the n-th thing that can fail, failing. Return: how it ended. */
+static int fail_nth(struct lpt_patch *p, int (*operation)(struct lpt_patch *p),
+		    unsigned int n, bool *failed)
+{
+	int ret;
+
+	current->fail_nth = n;
+	ret = operation(p);
+	*failed = !current->fail_nth;
+	current->fail_nth = 0;
+
+	return ret;
+}
+
+/* After each the operation can be made as if nothing had been. */
+static unsigned int fail_each(struct kunit *test, struct lpt_patch *p,
+			      int (*operation)(struct lpt_patch *p),
+			      int (*undo)(struct lpt_patch *p))
+{
+	unsigned int n, failures = 0;
+	struct lpt_snapshot one, two;
+	bool failed = true;
+	int ret;
+
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&two, lpt_two);
+	for (n = 1; failed; n++) {
+		ret = fail_nth(p, operation, n, &failed);
+		if (ret) {
+			failures++;
+			KUNIT_EXPECT_TRUE_MSG(test, failed, "%d at %u", ret, n);
+			lpt_expect_unchanged(test, &one);
+			lpt_expect_unchanged(test, &two);
+			ret = operation(p);
+		}
+		KUNIT_EXPECT_EQ_MSG(test, ret, 0, "after %u", n);
+		ret = undo(p);
+		KUNIT_EXPECT_EQ_MSG(test, ret, 0, "after %u", n);
+		lpt_expect_unchanged(test, &one);
+		lpt_expect_unchanged(test, &two);
+	}
+	kunit_info(test, "%u of %u steps fail\n", failures, n - 2);
+	return failures;
+}
+
+static void faults_enable(struct kunit *test)
+{
+	struct lpt_patch *p = make(test, "lpt_first", lpt_one_new);
+
+	KUNIT_EXPECT_GT(test, fail_each(test, p, lpt_enable, lpt_disable), 5);
+	lpt_expect_gone(test, p);
+}
+
+static void faults_disable(struct kunit *test)
+{
+	struct lpt_patch *p = make(test, "lpt_first", lpt_one_new);
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_GT(test, fail_each(test, p, lpt_disable, lpt_enable), 3);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+static struct lpt_patch *replaced;
+
+static int replace(struct lpt_patch *p)
+{
+	int ret = lpt_enable(p);
+
+	if (!ret)
+		flush_work(&replaced->patch.free_work);
+	return ret;
+}
+
+static int replace_back(struct lpt_patch *p)
+{
+	int ret = lpt_enable(replaced);
+
+	if (!ret)
+		flush_work(&p->patch.free_work);
+	return ret;
+}
+
+static void faults_replace(struct kunit *test)
+{
+	struct lpt_patch *p = make(test, "lpt_second", lpt_one_newer);
+
+	replaced = make(test, "lpt_first", lpt_one_new);
+	replaced->patch.replace = true;
+	p->patch.replace = true;
+	KUNIT_ASSERT_EQ(test, lpt_enable(replaced), 0);
+	KUNIT_EXPECT_GT(test, fail_each(test, p, replace, replace_back), 5);
+	KUNIT_EXPECT_EQ(test, lpt_disable(replaced), 0);
+	lpt_expect_gone(test, p);
+	lpt_expect_gone(test, replaced);
+}
+
+static struct kunit_case faults_cases[] = {
+	KUNIT_CASE_SLOW(faults_enable),
+	KUNIT_CASE_SLOW(faults_disable),
+	KUNIT_CASE_SLOW(faults_replace),
+	{}
+};
+
+static struct kunit_suite faults_suite = {
+	.name = "livepatch_faults",
+	.test_cases = faults_cases,
+};
+
+kunit_test_suite(faults_suite);

@@ -1,0 +1,564 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Patches come and go while others do all that could get in their way.
+ *
+ *   klp_kunit.stress_seconds	for how long each of these goes on
+ *   klp_kunit.stress_seed	what the order of things follows from
+ */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/io.h>
+#include <linux/jiffies.h>
+#include <linux/jump_label.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/moduleparam.h>
+#include <linux/prandom.h>
+#include <linux/sched/task.h>
+#include <linux/static_call.h>
+#include <asm/apic.h>
+#include <asm/livepatch.h>
+#include <asm/nmi.h>
+#include "../patch.h"
+#include "../switch.h"
+#include "helpers.h"
+
+static unsigned int stress_seconds = 2;
+module_param(stress_seconds, uint, 0444);
+
+static unsigned int stress_seed = 1;
+module_param(stress_seed, uint, 0444);
+
+/**
+ * struct worker - a thread that does something over and over
+ * @name:	what it does
+ * @round:	does it once
+ * @task:	the thread
+ * @rnd:	where its decisions come from
+ * @rounds:	how often it was done
+ * @refused:	how often it was not possible, as it must be
+ * @hits:	how often a probe of its own was hit by itself
+ * @wrong:	how often it came out wrong
+ */
+struct worker {
+	const char *name;
+	void (*round)(struct worker *worker);
+	struct task_struct *task;
+	struct rnd_state rnd;
+	unsigned long rounds;
+	unsigned long refused;
+	unsigned long hits;
+	unsigned long wrong;
+};
+
+static unsigned int choose(struct worker *worker, unsigned int nr)
+{
+	return prandom_u32_state(&worker->rnd) % nr;
+}
+
+static void must(struct worker *worker, bool holds)
+{
+	if (!holds)
+		worker->wrong++;
+}
+
+/* Calling */
+
+static bool result_of_busy(int result)
+{
+	return result == LPT_OLD || result == LPT_NEW;
+}
+
+static bool result_of_one(int result)
+{
+	return result >= 71 && result <= 73;
+}
+
+static void call_round(struct worker *worker)
+{
+	unsigned int i;
+
+	must(worker, result_of_busy(lpt_busy(3)));
+	must(worker, result_of_one(lpt_one(7)));
+	/* As in race_test.c: be elsewhere for most of the time. */
+	for (i = 0; i < 500; i++)
+		barrier();
+}
+
+/* Static calls and jump labels */
+
+static void static_call_round(struct worker *worker)
+{
+	static_call_update(lpt_call, lpt_two);
+	must(worker, lpt_calls(7) == 701);
+	must(worker, lpt_static_call(7) == 701);
+	static_call_update(lpt_call, lpt_one);
+	must(worker, result_of_one(lpt_calls(7)));
+	must(worker, result_of_one(lpt_static_call(7)));
+}
+
+static void jump_label_round(struct worker *worker)
+{
+	static_branch_enable(&lpt_key);
+	must(worker, lpt_jump_label() == LPT_NEW);
+	static_branch_disable(&lpt_key);
+	must(worker, lpt_jump_label() == LPT_OLD);
+}
+
+/* CPUs */
+
+/* Those that are there and not used. */
+static void hotplug_round(struct worker *worker)
+{
+	unsigned int cpu;
+
+	for_each_present_cpu(cpu) {
+		if (cpu_online(cpu))
+			continue;
+		must(worker, !add_cpu(cpu));
+		must(worker, !remove_cpu(cpu));
+	}
+}
+
+/* NMIs */
+
+static atomic_long_t nmis, nmis_wrong;
+
+static int call_in_nmi(unsigned int type, struct pt_regs *regs)
+{
+	int called = lpt_calls(7);
+
+	if (!result_of_busy(lpt_busy(3)) || !result_of_one(lpt_one(7)) ||
+	    !(result_of_one(called) || called == 701))
+		atomic_long_inc(&nmis_wrong);
+	atomic_long_inc(&nmis);
+
+	return NMI_HANDLED;
+}
+
+/*
+ * Others may come from outside, of who is told when they are welcome: through the
+ * port that QEMU has for such things.
+ */
+#define DEBUG_PORT	0xe9
+
+static int stress_suite_init(struct kunit_suite *suite)
+{
+	int ret = register_nmi_handler(NMI_LOCAL, call_in_nmi, 0, "lpt_nmi");
+
+	if (!ret)
+		outb('1', DEBUG_PORT);
+	return ret;
+}
+
+static void stress_suite_exit(struct kunit_suite *suite)
+{
+	outb('0', DEBUG_PORT);
+	/* Those that are on their way. */
+	msleep(100);
+	unregister_nmi_handler(NMI_LOCAL, "lpt_nmi");
+}
+
+/* The next ones when these are over, and everybody has got a little further. */
+static void nmi_round(struct worker *worker)
+{
+	long before = atomic_long_read(&nmis);
+	unsigned int i;
+
+	__apic_send_IPI_mask(cpu_online_mask, NMI_VECTOR);
+	while (atomic_long_read(&nmis) == before)
+		cpu_relax();
+	for (i = 0; i < 2000; i++)
+		barrier();
+}
+
+/* Probes */
+
+#ifdef CONFIG_KPROBES
+/**
+ * struct probe - a probe of a worker
+ * @kp:		the probe
+ * @rp:		or this one, which is also hit by the return
+ * @worker:	the worker
+ */
+struct probe {
+	struct kprobe kp;
+	struct kretprobe rp;
+	struct worker *worker;
+};
+
+static int probe_hit(struct kprobe *kp, struct pt_regs *regs)
+{
+	struct probe *probe = container_of(kp, struct probe, kp);
+
+	if (current == probe->worker->task)
+		probe->worker->hits++;
+	return 0;
+}
+
+/* A probe that has one is never made a jump. */
+static void probe_passed(struct kprobe *kp, struct pt_regs *regs,
+			 unsigned long flags)
+{
+}
+
+static int probe_returned(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct probe *probe = container_of(get_kretprobe(ri), struct probe, rp);
+
+	if (current == probe->worker->task)
+		probe->worker->hits++;
+	return 0;
+}
+
+/* What is probed is not patched, and the probe is hit. */
+static void expect_hit(struct worker *worker)
+{
+	unsigned long before = worker->hits;
+
+	must(worker, lpt_busy(3) == LPT_OLD);
+	must(worker, worker->hits > before);
+}
+
+/* Who registers a probe is in the way of a switch, so do something else, too. */
+static void let_switch(struct worker *worker)
+{
+	schedule_timeout_uninterruptible(choose(worker, 5));
+}
+
+static void kprobe_round(struct worker *worker)
+{
+	struct probe probe = { .worker = worker };
+	struct klp_site site;
+	int ret;
+
+	let_switch(worker);
+	/* That of ftrace is before it, and claimed only together with the rest. */
+	klp_site_init(&site, lpt_busy, 64);
+	probe.kp.addr = (void *)site.addr;
+	probe.kp.pre_handler = probe_hit;
+	if (choose(worker, 2))
+		probe.kp.post_handler = probe_passed;
+	ret = register_kprobe(&probe.kp);
+	if (ret) {
+		must(worker, ret == -EINVAL);
+		worker->refused++;
+		return;
+	}
+
+	expect_hit(worker);
+	if (choose(worker, 2)) {
+		must(worker, !disable_kprobe(&probe.kp));
+		must(worker, lpt_busy(3) == LPT_OLD);
+		if (choose(worker, 2)) {
+			must(worker, !enable_kprobe(&probe.kp));
+			expect_hit(worker);
+		}
+	}
+	unregister_kprobe(&probe.kp);
+}
+
+static void kretprobe_round(struct worker *worker)
+{
+	struct probe probe = { .worker = worker };
+	int ret;
+
+	if (!IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE))
+		return;
+
+	let_switch(worker);
+	probe.rp.kp.symbol_name = "lpt_busy";
+	probe.rp.handler = probe_returned;
+	/* Those who are in it at the same time, with room to spare. */
+	probe.rp.maxactive = 64;
+	ret = register_kretprobe(&probe.rp);
+	if (ret) {
+		must(worker, ret == -EINVAL);
+		worker->refused++;
+		return;
+	}
+	expect_hit(worker);
+	unregister_kretprobe(&probe.rp);
+}
+
+static void stress_settle(void)
+{
+	wait_for_kprobe_optimizer();
+}
+#else
+static void kprobe_round(struct worker *worker)
+{
+}
+
+static void kretprobe_round(struct worker *worker)
+{
+}
+
+static void stress_settle(void)
+{
+}
+#endif
+
+static int work(void *data)
+{
+	struct worker *worker = data;
+
+	while (!kthread_should_stop()) {
+		worker->round(worker);
+		worker->rounds++;
+		/* Or kprobes wait for it when they remove what they optimised. */
+		cond_resched_tasks_rcu_qs();
+	}
+	return 0;
+}
+
+/* Switching */
+
+static int run_few(struct klp_switch *sw, unsigned int attempts)
+{
+	struct kunit *test = kunit_get_current_test();
+	int ret;
+
+	/* Who waits for a probe to go cannot meet others. */
+	kunit_deactivate_static_stub(test, klp_switch_run);
+	ret = klp_switch_run(sw, 3);
+	kunit_activate_static_stub(test, klp_switch_run, run_few);
+	return ret;
+}
+
+/**
+ * struct side - a patch of which one is sometimes enabled
+ * @p:		the patch
+ * @one:	what it makes of lpt_one()
+ * @busy:	what it makes of lpt_busy(), NULL for nothing
+ */
+struct side {
+	struct lpt_patch *p;
+	void *one;
+	void *busy;
+};
+
+static void side_init(struct kunit *test, struct side *side, const char *name)
+{
+	side->p = lpt_patch(test, name);
+}
+
+static int side_enable(struct side *side, bool replace)
+{
+	struct lpt_patch *p = side->p;
+
+	memset(p->funcs, 0, sizeof(p->funcs));
+	p->nr_funcs = 0;
+	lpt_replace(p, "lpt_one", side->one);
+	if (side->busy)
+		lpt_replace(p, "lpt_busy", side->busy);
+	p->patch.replace = replace;
+
+	return lpt_enable(p);
+}
+
+/**
+ * struct tally - what switching has come to
+ * @switches:	how many were made
+ * @refused:	how many were refused, as something was in the way
+ * @wrong:	how many ended otherwise
+ */
+struct tally {
+	unsigned long switches;
+	unsigned long refused;
+	unsigned long wrong;
+};
+
+static void count(struct tally *tally, int ret)
+{
+	if (!ret)
+		tally->switches++;
+	else if (ret == -EBUSY)
+		tally->refused++;
+	else
+		tally->wrong++;
+}
+
+static void switch_round(struct worker *chooser, struct side *sides,
+			 struct tally *tally)
+{
+	struct side *side = &sides[choose(chooser, 2)];
+	struct side *other = &sides[side == sides];
+
+	bool replaces;
+	int ret;
+
+	if (side->p->patch.enabled) {
+		count(tally, lpt_disable(side->p));
+		return;
+	}
+
+	replaces = choose(chooser, 2) && other->p->patch.enabled;
+	ret = side_enable(side, replaces);
+	count(tally, ret);
+	if (!ret && replaces)
+		flush_work(&other->p->patch.free_work);
+}
+
+/* Whoever was in the way is not any more. */
+static void disable_all(struct kunit *test, struct side *sides)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		if (sides[i].p->patch.enabled)
+			KUNIT_EXPECT_EQ(test, lpt_disable(sides[i].p), 0);
+	}
+	for (i = 0; i < 2; i++)
+		lpt_expect_gone(test, sides[i].p);
+}
+
+static void start_worker(struct kunit *test, struct worker *worker,
+			 unsigned int i)
+{
+	prandom_seed_state(&worker->rnd, stress_seed + i);
+	worker->task = kthread_create(work, worker, "lpt_%s", worker->name);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, worker->task);
+	if (!IS_ERR(worker->task)) {
+		get_task_struct(worker->task);
+		wake_up_process(worker->task);
+	}
+}
+
+static void stop_worker(struct kunit *test, struct worker *worker)
+{
+	if (IS_ERR(worker->task))
+		return;
+	kthread_stop(worker->task);
+	put_task_struct(worker->task);
+	kunit_info(test, "%s: %lu rounds, %lu refused, %lu wrong\n",
+		   worker->name, worker->rounds, worker->refused,
+		   worker->wrong);
+	KUNIT_EXPECT_GT(test, worker->rounds, 0);
+	KUNIT_EXPECT_EQ(test, worker->wrong, 0);
+}
+
+static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
+{
+	struct side sides[2] = {
+		{ .one = lpt_one_new, .busy = lpt_busy_new },
+		{ .one = lpt_one_newer },
+	};
+	unsigned long end = jiffies + stress_seconds * HZ;
+	struct worker chooser = {};
+	struct tally tally = {};
+	struct lpt_snapshot one, busy, calls;
+	unsigned int i;
+
+	side_init(test, &sides[0], "lpt_first");
+	side_init(test, &sides[1], "lpt_second");
+	lpt_snapshot(&one, lpt_one);
+	lpt_snapshot(&busy, lpt_busy);
+	lpt_snapshot(&calls, lpt_calls);
+	lpt_no_pause(test);
+	kunit_activate_static_stub(test, klp_switch_run, run_few);
+	prandom_seed_state(&chooser.rnd, stress_seed);
+	atomic_long_set(&nmis, 0);
+	atomic_long_set(&nmis_wrong, 0);
+
+	for (i = 0; i < nr; i++)
+		start_worker(test, &workers[i], i + 1);
+	while (time_before(jiffies, end) || !tally.switches) {
+		switch_round(&chooser, sides, &tally);
+		cond_resched();
+	}
+	for (i = 0; i < nr; i++)
+		stop_worker(test, &workers[i]);
+	kunit_deactivate_static_stub(test, klp_switch_run);
+	stress_settle();
+
+	kunit_info(test, "seed %u: %lu switches, %lu refused, %lu wrong, %ld NMIs, %ld wrong\n",
+		   stress_seed, tally.switches, tally.refused, tally.wrong,
+		   atomic_long_read(&nmis), atomic_long_read(&nmis_wrong));
+	KUNIT_EXPECT_EQ(test, tally.wrong, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&nmis_wrong), 0);
+	disable_all(test, sides);
+	lpt_expect_unchanged(test, &one);
+	lpt_expect_unchanged(test, &busy);
+	lpt_expect_unchanged(test, &calls);
+}
+
+#define CALL		{ .name = "call", .round = call_round }
+#define STATIC_CALL	{ .name = "static_call", .round = static_call_round }
+#define JUMP_LABEL	{ .name = "jump_label", .round = jump_label_round }
+#define HOTPLUG		{ .name = "hotplug", .round = hotplug_round }
+#define NMI		{ .name = "nmi", .round = nmi_round }
+#define KPROBE		{ .name = "kprobe", .round = kprobe_round }
+#define KRETPROBE	{ .name = "kretprobe", .round = kretprobe_round }
+
+static void stress_kprobes(struct kunit *test)
+{
+	struct worker workers[] = { CALL, KPROBE, KRETPROBE };
+
+	if (!IS_ENABLED(CONFIG_KPROBES))
+		kunit_skip(test, "there are no kprobes");
+	stress(test, workers, ARRAY_SIZE(workers));
+}
+
+static void stress_static_calls(struct kunit *test)
+{
+	struct worker workers[] = { CALL, STATIC_CALL };
+
+	stress(test, workers, ARRAY_SIZE(workers));
+}
+
+static void stress_jump_labels(struct kunit *test)
+{
+	struct worker workers[] = { CALL, JUMP_LABEL };
+
+	stress(test, workers, ARRAY_SIZE(workers));
+}
+
+static void stress_hotplug(struct kunit *test)
+{
+	struct worker workers[] = { CALL, HOTPLUG };
+
+	if (num_online_cpus() == num_present_cpus())
+		kunit_skip(test, "there is no CPU to bring up");
+	stress(test, workers, ARRAY_SIZE(workers));
+}
+
+static void stress_nmis(struct kunit *test)
+{
+	struct worker workers[] = { CALL, NMI };
+
+	stress(test, workers, ARRAY_SIZE(workers));
+	KUNIT_EXPECT_GT(test, atomic_long_read(&nmis), 0);
+}
+
+static void stress_everything(struct kunit *test)
+{
+	struct worker workers[] = {
+		CALL, KPROBE, KRETPROBE, STATIC_CALL, JUMP_LABEL, HOTPLUG, NMI,
+	};
+
+	stress(test, workers, ARRAY_SIZE(workers));
+}
+
+static struct kunit_case stress_cases[] = {
+	KUNIT_CASE_SLOW(stress_kprobes),
+	KUNIT_CASE_SLOW(stress_static_calls),
+	KUNIT_CASE_SLOW(stress_jump_labels),
+	KUNIT_CASE_SLOW(stress_hotplug),
+	KUNIT_CASE_SLOW(stress_nmis),
+	KUNIT_CASE_SLOW(stress_everything),
+	{}
+};
+
+static struct kunit_suite stress_suite = {
+	.name = "livepatch_stress",
+	.suite_init = stress_suite_init,
+	.suite_exit = stress_suite_exit,
+	.test_cases = stress_cases,
+};
+
+kunit_test_suite(stress_suite);
