@@ -7,6 +7,8 @@ CONFIG	?= nonftrace
 CPUS	?= 2
 MEM	?= 2G
 ACCEL	?= auto
+STRESS_SECONDS ?= 60
+STRESS_SEED ?= 1
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -49,6 +51,7 @@ help:
 	@echo 'make patches     patches that wait, replace, relocate, and are refused'
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make modules     patched modules come and go'
+	@echo 'make stress      patches come and go while others are in their way'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
 	@echo 'make bench       measure, and compare with the kernel'"'"'s own; an hour'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
@@ -59,6 +62,7 @@ help:
 	@echo
 	@echo '  KVER=$(KVER)  CONFIG=$(CONFIG) ($(configs))  KERNEL=$(KERNEL)'
 	@echo '  CPUS=$(CPUS)  MEM=$(MEM)  ACCEL=$(ACCEL) (kvm, tcg, auto)'
+	@echo '  STRESS_SECONDS=$(STRESS_SECONDS)  STRESS_SEED=$(STRESS_SEED)'
 
 setup:
 	@scripts/setup $(KVER)
@@ -146,11 +150,18 @@ patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/refused
 	@$(vm) --timeout 300 $(this) tests/vm/replace
 	@$(vm) --timeout 300 $(this) tests/vm/samples
+	@$(vm) --timeout 300 $(this) tests/vm/keys
 	@$(vm) --timeout 300 $(this) tests/vm/telemetry
 	@$(vm) --timeout 300 --append livepatch.wait=1 $(this) tests/vm/wait
 
+stress: $(this)/.built $(this)/tests/.built
+	@scripts/stress $(tree) $(this) $(CPUS) $(ACCEL) $(STRESS_SECONDS) $(STRESS_SEED)
+
 ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
+	@$(vm) --timeout 300 --append "kunit.enable=1 \
+		kunit.filter_glob=livepatch_switch.switch_*trap" \
+		$(this) tests/vm/paths
 	@$(vm) --timeout 300 $(this) tests/vm/telemetry
 
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
@@ -172,5 +183,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit selftests patches rounds modules ftrace bench lint check patch install clean
+.PHONY: help setup kernel shell demo kunit selftests patches rounds modules stress ftrace bench lint check patch install clean
 .DELETE_ON_ERROR:
