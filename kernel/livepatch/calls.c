@@ -95,9 +95,6 @@ void klp_moves_free(struct klp_moves *moves)
 }
 
 #ifdef CONFIG_HAVE_STATIC_CALL_INLINE
-extern struct static_call_site __start_static_call_sites[];
-extern struct static_call_site __stop_static_call_sites[];
-
 /**
  * struct klp_calls - a search for calls
  * @moves:	what the calls may call, sorted
@@ -106,7 +103,8 @@ extern struct static_call_site __stop_static_call_sites[];
  */
 struct klp_calls {
 	const struct klp_moves *moves;
-	int (*found)(void *data, unsigned long addr, void *to, void *trap);
+	int (*found)(void *data, unsigned long addr,
+		     const struct klp_move *move);
 	void *data;
 };
 
@@ -190,7 +188,7 @@ static int klp_call_look(const struct klp_calls *calls,
 	if (!move || !klp_guard_call(addr))
 		return 0;
 
-	return calls->found(calls->data, addr, move->to, move->trap);
+	return calls->found(calls->data, addr, move);
 }
 
 static int klp_calls_look(const struct klp_calls *calls,
@@ -238,8 +236,8 @@ static struct module *klp_next_module(struct module *mod)
 /**
  * klp_calls_find() - find the static calls of functions that are switched
  * @moves:	what becomes of the functions
- * @found:	called for each of them: where it is, what it must call, and what
- *		in between; no error if it returns 0
+ * @found:	called for each of them: where it is, and what becomes of it; no
+ *		error if it returns 0
  * @data:	passed on
  *
  * By what the text says now, which can change until text_mutex is held.
@@ -248,8 +246,8 @@ static struct module *klp_next_module(struct module *mod)
  * Return: 0, or what @found has returned.
  */
 int klp_calls_find(struct klp_moves *moves,
-		   int (*found)(void *data, unsigned long addr, void *to,
-				void *trap),
+		   int (*found)(void *data, unsigned long addr,
+				const struct klp_move *move),
 		   void *data)
 {
 	const struct klp_calls calls = {
@@ -275,8 +273,8 @@ int klp_calls_find(struct klp_moves *moves,
 }
 #else
 int klp_calls_find(struct klp_moves *moves,
-		   int (*found)(void *data, unsigned long addr, void *to,
-				void *trap),
+		   int (*found)(void *data, unsigned long addr,
+				const struct klp_move *move),
 		   void *data)
 {
 	return 0;

@@ -2,6 +2,7 @@
 #ifndef _LIVEPATCH_CALLS_H
 #define _LIVEPATCH_CALLS_H
 
+#include <linux/static_call_types.h>
 #include <linux/types.h>
 
 /**
@@ -30,13 +31,17 @@ struct klp_moves {
 	unsigned int max;
 };
 
+/* By the linker: those of vmlinux. */
+extern struct static_call_site __start_static_call_sites[];
+extern struct static_call_site __stop_static_call_sites[];
+
 int __must_check klp_moves_add(struct klp_moves *moves, void *func, void *from,
 			       void *to);
 void klp_moves_free(struct klp_moves *moves);
 
 int __must_check klp_calls_find(struct klp_moves *moves,
 				int (*found)(void *data, unsigned long addr,
-					     void *to, void *trap),
+					     const struct klp_move *move),
 				void *data);
 
 #endif /* _LIVEPATCH_CALLS_H */

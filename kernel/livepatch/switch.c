@@ -489,13 +489,13 @@ static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
 	}
 }
 
-static int klp_switch_add_call(void *data, unsigned long addr, void *to,
-			       void *trap)
+static int klp_switch_add_call(void *data, unsigned long addr,
+			       const struct klp_move *move)
 {
 	struct klp_edit edit;
 
 	/* Who is too far away gets there by the function's entry. */
-	if (klp_edit_call(&edit, addr, to, trap))
+	if (klp_edit_call(&edit, addr, move->from, move->to, move->trap))
 		return 0;
 
 	return klp_switch_add_edit(data, &edit);

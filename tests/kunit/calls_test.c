@@ -3,6 +3,7 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/memory.h>
 #include <asm/livepatch.h>
 #include "../patch.h"
 #include "helpers.h"
@@ -147,6 +148,21 @@ static void calls_late_update(struct kunit *test)
 	static_call_update(lpt_call, lpt_one);
 }
 
+/* So does who updates it between being found and being looked at more closely. */
+static void calls_stale(struct kunit *test)
+{
+	struct klp_edit edit;
+
+	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, plain.addr, lpt_two,
+					    lpt_one_new, lpt_one_new), 0);
+	mutex_lock(&text_mutex);
+	KUNIT_EXPECT_FALSE(test, klp_edit_fits(&edit));
+	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, plain.addr, lpt_one,
+					    lpt_one_new, lpt_one_new), 0);
+	KUNIT_EXPECT_TRUE(test, klp_edit_fits(&edit));
+	mutex_unlock(&text_mutex);
+}
+
 /* Functions with the same replacement: each call finds back to its own. */
 static void calls_shared(struct kunit *test)
 {
@@ -190,6 +206,7 @@ static struct kunit_case calls_cases[] = {
 	KUNIT_CASE(calls_update),
 	KUNIT_CASE(calls_wanted),
 	KUNIT_CASE(calls_late_update),
+	KUNIT_CASE(calls_stale),
 	KUNIT_CASE(calls_shared),
 	KUNIT_CASE_SLOW(calls_busy),
 	KUNIT_CASE(calls_noinstr),

@@ -244,10 +244,10 @@ static void expect_call_steps(struct kunit *test, int (*caller)(int x))
 	unsigned long call = lpt_find_call(test, caller, lpt_one);
 	struct klp_edit edit;
 
-	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, call, lpt_one_new,
+	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, call, lpt_one, lpt_one_new,
 					    lpt_one_newer), 0);
 	expect_steps(test, &edit, caller, 71, 73, 72);
-	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, call, lpt_one,
+	KUNIT_EXPECT_EQ(test, klp_edit_call(&edit, call, lpt_one_new, lpt_one,
 					    lpt_one_newer), 0);
 	expect_steps(test, &edit, caller, 72, 73, 71);
 }

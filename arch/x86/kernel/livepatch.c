@@ -260,18 +260,7 @@ void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 	klp_site_text(edit->text, site, to);
 }
 
-/**
- * klp_edit_call() - make an edit of a direct call or jump
- * @edit:	the edit
- * @addr:	the address of the instruction, for which klp_call_target() is known
- * @to:		where it must go
- * @trap:	where it goes meanwhile
- *
- * Context: Any. Who changes the text at the same time finds it left alone.
- * Return: 0, or -ERANGE if @to is more than 2 GiB away.
- */
-int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *to,
-		  void *trap)
+static int klp_branch(u8 *insn, u8 opcode, unsigned long addr, void *to)
 {
 	long rel = (long)to - (long)(addr + KLP_SITE_SIZE);
 	s32 rel32 = rel;
@@ -279,16 +268,39 @@ int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *to,
 	if (rel != rel32)
 		return -ERANGE;
 
+	insn[0] = opcode;
+	memcpy(insn + 1, &rel32, sizeof(rel32));
+	return 0;
+}
+
+/**
+ * klp_edit_call() - make an edit of a direct call or jump
+ * @edit:	the edit
+ * @addr:	the address of the instruction
+ * @from:	where it goes, as klp_call_target() has said
+ * @to:		where it must go
+ * @trap:	where it goes meanwhile
+ *
+ * Somebody may have changed it since, so what it was does not follow from the text
+ * but from what was found: else it would be his change that is made undone.
+ *
+ * Context: Any.
+ * Return: 0, or -ERANGE if @to is more than 2 GiB away.
+ */
+int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *from,
+		  void *to, void *trap)
+{
+	u8 opcode = READ_ONCE(*(u8 *)addr);
+
 	*edit = (struct klp_edit){
 		.addr		= addr,
 		.trap		= trap,
+		.call		= opcode == CALL_INSN_OPCODE,
 		.optional	= true,
 	};
-	memcpy(edit->was, (void *)addr, KLP_SITE_SIZE);
-	edit->call = edit->was[0] == CALL_INSN_OPCODE;
-	edit->text[0] = edit->was[0];
-	memcpy(edit->text + 1, &rel32, sizeof(rel32));
-	return 0;
+
+	return klp_branch(edit->was, opcode, addr, from) ?:
+	       klp_branch(edit->text, opcode, addr, to);
 }
 
 /**

@@ -117,7 +117,7 @@ void *klp_call_target(unsigned long addr);
 void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 		   void *from, void *to);
 int __must_check klp_edit_call(struct klp_edit *edit, unsigned long addr,
-			       void *to, void *trap);
+			       void *from, void *to, void *trap);
 bool klp_edit_fits(const struct klp_edit *edit);
 
 void * __must_check klp_edits_map(struct klp_edit *edits, unsigned int nr);
