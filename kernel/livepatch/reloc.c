@@ -260,10 +260,9 @@ static void klp_reloc_undo(const struct klp_reloc *reloc)
 #ifdef CONFIG_JUMP_LABEL
 static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
 {
-	const struct jump_entry *entry;
+	const struct jump_entry *entry = key_at -
+					 offsetof(struct jump_entry, key);
 
-	entry = container_of_const((typeof(&entry->key))key_at,
-				   struct jump_entry, key);
 	return (unsigned long)jump_entry_key(entry) == key;
 }
 #else
@@ -291,12 +290,14 @@ static bool klp_static_call_has_key(const void *key_at, unsigned long key)
  * @key_offset:	where in an entry its key is
  * @has_key:	does the key of an entry, which is there, lead to an address?
  */
-static const struct klp_table {
+struct klp_table {
 	const char *section;
 	size_t entry_size;
 	size_t key_offset;
 	bool (*has_key)(const void *key_at, unsigned long key);
-} klp_tables[] = {
+};
+
+static const struct klp_table klp_tables[] = {
 	{
 		"__jump_table", sizeof(struct jump_entry),
 		offsetof(struct jump_entry, key), klp_jump_entry_has_key,

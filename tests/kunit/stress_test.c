@@ -17,12 +17,12 @@
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/moduleparam.h>
+#include <linux/nmi.h>
 #include <linux/prandom.h>
 #include <linux/sched/task.h>
 #include <linux/static_call.h>
 #include <asm/apic.h>
 #include <asm/livepatch.h>
-#include <asm/nmi.h>
 #include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"

@@ -22,12 +22,10 @@
 #include "lpt-target.h"
 
 /* In vmlinux. */
-int lpt_two(int x);
 DECLARE_STATIC_CALL(lpt_call_two, lpt_two);
 DECLARE_STATIC_KEY_FALSE(lpt_key);
 
-/* In the module: the trampoline of a static call, and a key. */
-int lpt_call_of_target(int x);
+/* In the module. */
 DECLARE_STATIC_KEY_FALSE(lpt_key_of_target);
 
 static noinline int lpt_keys_first(int x)
@@ -45,10 +43,23 @@ static noinline int lpt_keys_second(int x)
 DEFINE_STATIC_CALL(lpt_keys_call, lpt_keys_first);
 static DEFINE_STATIC_KEY_FALSE(lpt_keys_key);
 
-LPT_BOOL(call, static_call_update(lpt_keys_call, lpt_keys_second),
-	 static_call_update(lpt_keys_call, lpt_keys_first), NULL);
-LPT_BOOL(branch, static_branch_enable(&lpt_keys_key),
-	 static_branch_disable(&lpt_keys_key), NULL);
+static void call_to(bool new)
+{
+	static_call_update(lpt_keys_call, new ? lpt_keys_second : lpt_keys_first);
+}
+
+static void branch_to(bool on)
+{
+	if (on)
+		static_branch_enable(&lpt_keys_key);
+	else
+		static_branch_disable(&lpt_keys_key);
+}
+
+LPT_BOOL(call, NULL);
+module_param_cb(call, &call_ops, NULL, 0600);
+LPT_BOOL(branch, NULL);
+module_param_cb(branch, &branch_ops, NULL, 0600);
 
 /* The versions of lpt_two() return 1 and 2 for 0. */
 static int lpt_keys_new(char *buffer)

@@ -104,8 +104,13 @@ static int call_get(char *buffer, const struct kernel_param *kp)
 	return sysfs_emit(buffer, "%d\n", static_call(lpt_target_call)(0));
 }
 
-LPT_BOOL(call, static_call_update(lpt_target_call, lpt_target_second),
-	 static_call_update(lpt_target_call, lpt_target_first), call_get);
+static void call_to(bool new)
+{
+	static_call_update(lpt_target_call, new ? lpt_target_second : lpt_target_first);
+}
+
+LPT_BOOL(call, call_get);
+module_param_cb(call, &call_ops, NULL, 0600);
 
 static int branch_get(char *buffer, const struct kernel_param *kp)
 {
@@ -113,8 +118,16 @@ static int branch_get(char *buffer, const struct kernel_param *kp)
 			  static_branch_unlikely(&lpt_target_key) ? 1 : 0);
 }
 
-LPT_BOOL(branch, static_branch_enable(&lpt_target_key),
-	 static_branch_disable(&lpt_target_key), branch_get);
+static void branch_to(bool on)
+{
+	if (on)
+		static_branch_enable(&lpt_target_key);
+	else
+		static_branch_disable(&lpt_target_key);
+}
+
+LPT_BOOL(branch, branch_get);
+module_param_cb(branch, &branch_ops, NULL, 0600);
 
 /* Where the call in call_get() goes. */
 static int called_get(char *buffer, const struct kernel_param *kp)

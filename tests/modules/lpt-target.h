@@ -25,4 +25,8 @@
 int lpt_secret_of_target(int x);
 int lpt_secret_of_vmlinux(unsigned long addr);
 
+/* What lpt-keys calls: a function of the KUnit tests, and a trampoline. */
+int lpt_two(int x);
+int lpt_call_of_target(int x);
+
 #endif /* _LPT_TARGET_H */
