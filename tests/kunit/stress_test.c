@@ -325,7 +325,7 @@ static int run_few(struct klp_switch *sw, unsigned int attempts)
 
 	/* Who waits for a probe to go cannot meet others. */
 	kunit_deactivate_static_stub(test, klp_switch_run);
-	ret = klp_switch_run(sw, 3);
+	ret = klp_switch_run(sw, 6);
 	kunit_activate_static_stub(test, klp_switch_run, run_few);
 	return ret;
 }
