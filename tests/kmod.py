@@ -25,9 +25,13 @@ def read(path):
 
 def write(path, text):
     """Return the name of the error of writing to a file, or None."""
+    # A file of Python's would write again what could not be written.
     try:
-        with open(path, 'w') as file:
-            file.write(text)
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
     except OSError as err:
         return errno.errorcode[err.errno]
     return None
