@@ -29,24 +29,19 @@
 #include <asm/sections.h>
 #include "../module/internal.h"
 #include "calls.h"
+#include "grow.h"
 #include "guard.h"
 #include "patch.h"
 
 static int klp_move_add(struct klp_moves *moves, const struct klp_move *move)
 {
 	struct klp_move *new;
-	unsigned int max;
 
-	if (moves->nr == moves->max) {
-		max = moves->max ? 2 * moves->max : 16;
-		new = kvrealloc(moves->move, array_size(max, sizeof(*new)),
-				GFP_KERNEL);
-		if (!new)
-			return -ENOMEM;
-		moves->move = new;
-		moves->max = max;
-	}
+	new = klp_grow(moves->move, moves->nr, &moves->max, sizeof(*new));
+	if (!new)
+		return -ENOMEM;
 
+	moves->move = new;
 	moves->move[moves->nr++] = *move;
 	return 0;
 }

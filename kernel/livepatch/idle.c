@@ -50,6 +50,7 @@
 #include <linux/wait.h>
 #include <asm/livepatch.h>
 #include "exiting.h"
+#include "grow.h"
 #include "idle.h"
 #include "ran.h"
 
@@ -89,20 +90,14 @@ int klp_ranges_add(struct klp_ranges *ranges, unsigned long start,
 		   unsigned long size)
 {
 	struct klp_range *range;
-	unsigned int max;
 
 	KUNIT_STATIC_STUB_REDIRECT(klp_ranges_add, ranges, start, size);
 
-	if (ranges->nr == ranges->max) {
-		max = ranges->max ? 2 * ranges->max : 16;
-		range = kvrealloc(ranges->range,
-				  array_size(max, sizeof(*range)), GFP_KERNEL);
-		if (!range)
-			return -ENOMEM;
-		ranges->range = range;
-		ranges->max = max;
-	}
+	range = klp_grow(ranges->range, ranges->nr, &ranges->max, sizeof(*range));
+	if (!range)
+		return -ENOMEM;
 
+	ranges->range = range;
 	ranges->range[ranges->nr++] = (struct klp_range){
 		.start	= start,
 		.end	= start + size,

@@ -44,6 +44,7 @@
 #include <asm/livepatch.h>
 #include "calls.h"
 #include "fault.h"
+#include "grow.h"
 #include "guard.h"
 #include "patch.h"
 #include "ran.h"
@@ -116,18 +117,12 @@ static int klp_switch_add_edit(struct klp_switch *sw,
 			       const struct klp_edit *edit)
 {
 	struct klp_edit *edits;
-	unsigned int max;
 
-	if (sw->nr_edits == sw->max_edits) {
-		max = sw->max_edits ? 2 * sw->max_edits : 16;
-		edits = kvrealloc(sw->edits, array_size(max, sizeof(*edits)),
-				  GFP_KERNEL);
-		if (!edits)
-			return -ENOMEM;
-		sw->edits = edits;
-		sw->max_edits = max;
-	}
+	edits = klp_grow(sw->edits, sw->nr_edits, &sw->max_edits, sizeof(*edits));
+	if (!edits)
+		return -ENOMEM;
 
+	sw->edits = edits;
 	sw->edits[sw->nr_edits++] = *edit;
 	return 0;
 }

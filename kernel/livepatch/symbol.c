@@ -13,6 +13,7 @@
 #include <linux/sort.h>
 #include <linux/string.h>
 #include <linux/stringhash.h>
+#include "grow.h"
 #include "idle.h"
 #include "symbol.h"
 
@@ -126,18 +127,12 @@ static int klp_pairs_add(struct klp_pairs *pairs, unsigned long key,
 			 unsigned long addr)
 {
 	struct klp_pair *pair;
-	unsigned int max;
 
-	if (pairs->nr == pairs->max) {
-		max = pairs->max ? 2 * pairs->max : 64;
-		pair = kvrealloc(pairs->pair, array_size(max, sizeof(*pair)),
-				 GFP_KERNEL);
-		if (!pair)
-			return -ENOMEM;
-		pairs->pair = pair;
-		pairs->max = max;
-	}
+	pair = klp_grow(pairs->pair, pairs->nr, &pairs->max, sizeof(*pair));
+	if (!pair)
+		return -ENOMEM;
 
+	pairs->pair = pair;
 	pairs->pair[pairs->nr++] = (struct klp_pair){ key, addr };
 	return 0;
 }
