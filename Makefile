@@ -139,7 +139,7 @@ kunit: $(this)/.built
 selftests: $(this)/selftests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/selftests
 
-rounds: $(this)/.built $(this)/samples/.built
+rounds: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/rounds 200
 
 modules: $(this)/.built $(this)/samples/.built $(this)/tests/.built
