@@ -144,17 +144,6 @@ static const struct klp_move *klp_move_find(const struct klp_moves *moves,
 	return move && move->from != move->func && from == wanted ? NULL : move;
 }
 
-/* What the owner of a static call wants it to call. */
-static void *klp_call_wanted(const struct static_call_site *site)
-{
-	const struct static_call_key *key;
-
-	key = (void *)(((unsigned long)&site->key + site->key) &
-		       ~STATIC_CALL_SITE_FLAGS);
-
-	return READ_ONCE(key->func);
-}
-
 /* Text that is gone after boot, or after the module's init function, is not ours. */
 static bool klp_call_stays(unsigned long addr, const struct module *mod)
 {
@@ -170,7 +159,7 @@ static int klp_call_look(const struct klp_calls *calls,
 {
 	unsigned long addr = (unsigned long)&site->addr + site->addr;
 	const struct klp_move *move;
-	void *target;
+	void *target, *wanted;
 
 	if (!klp_call_stays(addr, mod))
 		return 0;
@@ -179,7 +168,9 @@ static int klp_call_look(const struct klp_calls *calls,
 	if (!target)
 		return 0;
 
-	move = klp_move_find(calls->moves, target, klp_call_wanted(site));
+	/* Its owner can change his mind at any time. */
+	wanted = READ_ONCE(klp_call_key(site)->func);
+	move = klp_move_find(calls->moves, target, wanted);
 	if (!move || !klp_guard_call(addr))
 		return 0;
 

@@ -2,7 +2,7 @@
 #ifndef _LIVEPATCH_CALLS_H
 #define _LIVEPATCH_CALLS_H
 
-#include <linux/static_call_types.h>
+#include <linux/static_call.h>
 #include <linux/types.h>
 
 /**
@@ -34,6 +34,14 @@ struct klp_moves {
 /* By the linker: those of vmlinux. */
 extern struct static_call_site __start_static_call_sites[];
 extern struct static_call_site __stop_static_call_sites[];
+
+/* Flags are in the lowest bits of the address. */
+static inline struct static_call_key *
+klp_call_key(const struct static_call_site *site)
+{
+	return (void *)(((unsigned long)&site->key + site->key) &
+			~STATIC_CALL_SITE_FLAGS);
+}
 
 int __must_check klp_moves_add(struct klp_moves *moves, void *func, void *from,
 			       void *to);

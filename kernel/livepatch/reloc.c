@@ -26,9 +26,9 @@
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/moduleloader.h>
-#include <linux/static_call.h>
 #include <linux/string.h>
 #include <asm/livepatch.h>
+#include "calls.h"
 #include "fault.h"
 #include "patch.h"
 #include "reloc.h"
@@ -42,26 +42,26 @@
  * struct klp_reloc - one relocation section of a patch module
  * @mod:	the module
  * @sechdrs:	its section headers
+ * @shstrtab:	names of its sections
  * @strtab:	names of its symbols
  * @symtab:	its symbols
  * @nr_syms:	how many there are
  * @symndx:	index of their section
  * @secndx:	index of the relocation section
  * @name:	name of the relocation section
- * @target:	name of the section that it applies to
  * @relas:	the relocations
  * @nr_relas:	how many there are
  */
 struct klp_reloc {
 	struct module *mod;
 	Elf_Shdr *sechdrs;
+	const char *shstrtab;
 	const char *strtab;
 	Elf_Sym *symtab;
 	unsigned long nr_syms;
 	unsigned int symndx;
 	unsigned int secndx;
 	const char *name;
-	const char *target;
 	const Elf_Rela *relas;
 	unsigned long nr_relas;
 };
@@ -76,6 +76,7 @@ static void klp_reloc_init(struct klp_reloc *reloc, struct module *mod,
 	*reloc = (struct klp_reloc){
 		.mod		= mod,
 		.sechdrs	= sechdrs,
+		.shstrtab	= shstrtab,
 		.strtab		= strtab,
 		.symtab		= (Elf_Sym *)sechdrs[symndx].sh_addr,
 		.nr_syms	= sechdrs[symndx].sh_size / sizeof(Elf_Sym),
@@ -85,6 +86,17 @@ static void klp_reloc_init(struct klp_reloc *reloc, struct module *mod,
 		.relas		= (const Elf_Rela *)sec->sh_addr,
 		.nr_relas	= sec->sh_size / sizeof(Elf_Rela),
 	};
+}
+
+/* What the section applies to, which must exist. */
+static const Elf_Shdr *klp_reloc_target(const struct klp_reloc *reloc)
+{
+	return &reloc->sechdrs[reloc->sechdrs[reloc->secndx].sh_info];
+}
+
+static const char *klp_reloc_target_name(const struct klp_reloc *reloc)
+{
+	return reloc->shstrtab + klp_reloc_target(reloc)->sh_name;
 }
 
 /*
@@ -206,8 +218,7 @@ static bool klp_reloc_fits(const struct klp_reloc *reloc, const Elf_Rela *rela,
 {
 	bool (*within)(unsigned long addr, const struct module *mod) =
 		for_vmlinux ? within_module : within_module_core;
-	const Elf_Shdr *sec = &reloc->sechdrs[reloc->secndx];
-	const Elf_Shdr *target = &reloc->sechdrs[sec->sh_info];
+	const Elf_Shdr *target = klp_reloc_target(reloc);
 	unsigned long size = klp_rela_size(ELF_R_TYPE(rela->r_info));
 
 	return size && size <= target->sh_size &&
@@ -260,8 +271,8 @@ static void klp_reloc_undo(const struct klp_reloc *reloc)
 #ifdef CONFIG_JUMP_LABEL
 static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
 {
-	const struct jump_entry *entry = key_at -
-					 offsetof(struct jump_entry, key);
+	const struct jump_entry *entry =
+		container_of(key_at, struct jump_entry, key);
 
 	return (unsigned long)jump_entry_key(entry) == key;
 }
@@ -278,9 +289,10 @@ static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
 
 static bool klp_static_call_has_key(const void *key_at, unsigned long key)
 {
-	const s32 *rel = key_at;
+	const struct static_call_site *site =
+		container_of(key_at, struct static_call_site, key);
 
-	return (((unsigned long)rel + *rel) & ~STATIC_CALL_SITE_FLAGS) == key;
+	return (unsigned long)klp_call_key(site) == key;
 }
 
 /**
@@ -310,8 +322,7 @@ static const struct klp_table klp_tables[] = {
 static bool klp_table_is_sound(const struct klp_reloc *reloc,
 			       const struct klp_table *table)
 {
-	const Elf_Shdr *sec = &reloc->sechdrs[reloc->secndx];
-	const Elf_Shdr *target = &reloc->sechdrs[sec->sh_info];
+	const Elf_Shdr *target = klp_reloc_target(reloc);
 	const Elf_Rela *rela;
 	const Elf_Sym *sym;
 
@@ -332,14 +343,15 @@ static bool klp_table_is_sound(const struct klp_reloc *reloc,
  */
 static int klp_reloc_check_table(const struct klp_reloc *reloc)
 {
+	const char *target = klp_reloc_target_name(reloc);
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(klp_tables); i++) {
-		if (strcmp(reloc->target, klp_tables[i].section) ||
+		if (strcmp(target, klp_tables[i].section) ||
 		    klp_table_is_sound(reloc, &klp_tables[i]))
 			continue;
 		pr_err("section %s makes no keys of what is in %s\n",
-		       reloc->name, reloc->target);
+		       reloc->name, target);
 		return -EINVAL;
 	}
 
@@ -357,11 +369,12 @@ static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 	ret = klp_fault(-ENOEXEC) ?:
 	      apply_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
 				 reloc->secndx, reloc->mod);
-	if (ret && !for_vmlinux)
+	if (for_vmlinux)
+		/* Nothing is undone: without these the module is not loaded. */
+		return ret ?: klp_reloc_check_table(reloc);
+
+	if (ret)
 		klp_reloc_undo(reloc);
-	/* What the loader was loading goes anyway. */
-	if (!ret && for_vmlinux)
-		ret = klp_reloc_check_table(reloc);
 	return ret;
 }
 
@@ -397,12 +410,14 @@ static const char * const klp_load_sections[] = {
 /* Is what a section applies to still what it was when the module is there? */
 static int klp_reloc_can_wait(const struct klp_reloc *reloc)
 {
+	const char *target = klp_reloc_target_name(reloc);
+
 	if (match_string(klp_load_sections, ARRAY_SIZE(klp_load_sections),
-			 reloc->target) < 0)
+			 target) < 0)
 		return 0;
 
 	pr_err("section %s comes too late, as %s is used when the patch is loaded\n",
-	       reloc->name, reloc->target);
+	       reloc->name, target);
 	return -EINVAL;
 }
 
@@ -441,7 +456,6 @@ int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 	ret = klp_reloc_object(&reloc, sec_objname, sizeof(sec_objname));
 	if (ret)
 		return ret;
-	reloc.target = shstrtab + sechdrs[sechdrs[secndx].sh_info].sh_name;
 	if (!objname && strcmp(sec_objname, KLP_VMLINUX))
 		return klp_reloc_can_wait(&reloc);
 	if (objname && strcmp(sec_objname, objname))

@@ -55,11 +55,20 @@ static unsigned long klp_behind_endbr(void *func)
 	return is_endbr(*(u32 *)func) ? addr + ENDBR_INSN_SIZE : addr;
 }
 
-static void klp_jump(u8 *insn, const struct klp_site *site, void *to)
+/* Can a direct call or jump at an address get to another? */
+static bool klp_reaches(unsigned long addr, unsigned long to)
 {
-	s32 rel = klp_behind_endbr(to) - (site->addr + JMP32_INSN_SIZE);
+	long rel = to - (addr + KLP_SITE_SIZE);
 
-	insn[0] = JMP32_INSN_OPCODE;
+	return rel == (s32)rel;
+}
+
+static void klp_branch(u8 *insn, u8 opcode, unsigned long addr,
+		       unsigned long to)
+{
+	s32 rel = to - (addr + KLP_SITE_SIZE);
+
+	insn[0] = opcode;
 	memcpy(insn + 1, &rel, sizeof(rel));
 }
 
@@ -67,7 +76,8 @@ static void klp_jump(u8 *insn, const struct klp_site *site, void *to)
 static void klp_site_text(u8 *text, const struct klp_site *site, void *to)
 {
 	if (to)
-		klp_jump(text, site, to);
+		klp_branch(text, JMP32_INSN_OPCODE, site->addr,
+			   klp_behind_endbr(to));
 	else
 		memcpy(text, site->orig, KLP_SITE_SIZE);
 }
@@ -134,10 +144,11 @@ bool klp_site_trapped(const struct klp_site *site)
  */
 int klp_site_reachable(const struct klp_site *site, void *to)
 {
-	long rel = (long)to - (long)(site->addr + JMP32_INSN_SIZE);
+	unsigned long addr = (unsigned long)to;
 
 	/* The jump may land behind an endbr64. */
-	return rel >= S32_MIN && rel <= S32_MAX - ENDBR_INSN_SIZE ? 0 : -ERANGE;
+	return klp_reaches(site->addr, addr) &&
+	       klp_reaches(site->addr, addr + ENDBR_INSN_SIZE) ? 0 : -ERANGE;
 }
 
 static bool klp_insn_branches_to(const struct klp_site *site,
@@ -260,19 +271,6 @@ void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 	klp_site_text(edit->text, site, to);
 }
 
-static int klp_branch(u8 *insn, u8 opcode, unsigned long addr, void *to)
-{
-	long rel = (long)to - (long)(addr + KLP_SITE_SIZE);
-	s32 rel32 = rel;
-
-	if (rel != rel32)
-		return -ERANGE;
-
-	insn[0] = opcode;
-	memcpy(insn + 1, &rel32, sizeof(rel32));
-	return 0;
-}
-
 /**
  * klp_edit_call() - make an edit of a direct call or jump
  * @edit:	the edit
@@ -292,6 +290,9 @@ int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *from,
 {
 	u8 opcode = READ_ONCE(*(u8 *)addr);
 
+	if (!klp_reaches(addr, (unsigned long)to))
+		return -ERANGE;
+
 	*edit = (struct klp_edit){
 		.addr		= addr,
 		.trap		= trap,
@@ -299,8 +300,9 @@ int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *from,
 		.optional	= true,
 	};
 
-	return klp_branch(edit->was, opcode, addr, from) ?:
-	       klp_branch(edit->text, opcode, addr, to);
+	klp_branch(edit->was, opcode, addr, (unsigned long)from);
+	klp_branch(edit->text, opcode, addr, (unsigned long)to);
+	return 0;
 }
 
 /**
