@@ -2,7 +2,8 @@
 /*
  * Patches come and go while others do all that could get in their way.
  *
- *   klp_kunit.stress_seconds	for how long each of these goes on
+ *   klp_kunit.stress_seconds	for how long each of these goes on; NMIs four
+ *				times as long, as few of them are in a switch
  *   klp_kunit.stress_seed	what the order of things follows from
  */
 
@@ -37,6 +38,7 @@ module_param(stress_seed, uint, 0444);
  * struct worker - a thread that does something over and over
  * @name:	what it does
  * @round:	does it once
+ * @rests:	does it rest about as long as that took?
  * @task:	the thread
  * @rnd:	where its decisions come from
  * @rounds:	how often it was done
@@ -47,6 +49,7 @@ module_param(stress_seed, uint, 0444);
 struct worker {
 	const char *name;
 	void (*round)(struct worker *worker);
+	bool rests;
 	struct task_struct *task;
 	struct rnd_state rnd;
 	unsigned long rounds;
@@ -224,19 +227,12 @@ static void expect_hit(struct worker *worker)
 	must(worker, worker->hits > before);
 }
 
-/* Who registers a probe is in the way of a switch, so do something else, too. */
-static void let_switch(struct worker *worker)
-{
-	schedule_timeout_uninterruptible(choose(worker, 5));
-}
-
 static void kprobe_round(struct worker *worker)
 {
 	struct probe probe = { .worker = worker };
 	struct klp_site site;
 	int ret;
 
-	let_switch(worker);
 	/* That of ftrace is before it, and claimed only together with the rest. */
 	klp_site_init(&site, lpt_busy, 64);
 	probe.kp.addr = (void *)site.addr;
@@ -270,7 +266,6 @@ static void kretprobe_round(struct worker *worker)
 	if (!IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE))
 		return;
 
-	let_switch(worker);
 	probe.rp.kp.symbol_name = "lpt_busy";
 	probe.rp.handler = probe_returned;
 	/* Those who are in it at the same time, with room to spare. */
@@ -303,13 +298,28 @@ static void stress_settle(void)
 }
 #endif
 
+/*
+ * Who registers a probe is in the way of every switch, and who brings up a CPU
+ * keeps switches and registrars waiting. So that there are switches, too, they
+ * rest.
+ */
+static void rest(struct worker *worker, u64 took)
+{
+	schedule_timeout_uninterruptible(choose(worker,
+						2 * nsecs_to_jiffies(took) + 2));
+}
+
 static int work(void *data)
 {
 	struct worker *worker = data;
+	u64 start;
 
 	while (!kthread_should_stop()) {
+		start = ktime_get_ns();
 		worker->round(worker);
 		worker->rounds++;
+		if (worker->rests)
+			rest(worker, ktime_get_ns() - start);
 		/* Or kprobes wait for it when they remove what they optimised. */
 		cond_resched_tasks_rcu_qs();
 	}
@@ -442,13 +452,14 @@ static void stop_worker(struct kunit *test, struct worker *worker)
 	KUNIT_EXPECT_EQ(test, worker->wrong, 0);
 }
 
-static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
+static void stress_for(struct kunit *test, struct worker *workers,
+		       unsigned int nr, unsigned int seconds)
 {
 	struct side sides[2] = {
 		{ .one = lpt_one_new, .busy = lpt_busy_new },
 		{ .one = lpt_one_newer },
 	};
-	unsigned long end = jiffies + stress_seconds * HZ;
+	unsigned long end = jiffies + seconds * HZ;
 	struct worker chooser = {};
 	struct tally tally = {};
 	struct lpt_snapshot one, busy, calls;
@@ -487,13 +498,18 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 	lpt_expect_unchanged(test, &calls);
 }
 
+static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
+{
+	stress_for(test, workers, nr, stress_seconds);
+}
+
 #define CALL		{ .name = "call", .round = call_round }
 #define STATIC_CALL	{ .name = "static_call", .round = static_call_round }
 #define JUMP_LABEL	{ .name = "jump_label", .round = jump_label_round }
-#define HOTPLUG		{ .name = "hotplug", .round = hotplug_round }
+#define HOTPLUG		{ .name = "hotplug", .round = hotplug_round, .rests = true }
 #define NMI		{ .name = "nmi", .round = nmi_round }
-#define KPROBE		{ .name = "kprobe", .round = kprobe_round }
-#define KRETPROBE	{ .name = "kretprobe", .round = kretprobe_round }
+#define KPROBE		{ .name = "kprobe", .round = kprobe_round, .rests = true }
+#define KRETPROBE	{ .name = "kretprobe", .round = kretprobe_round, .rests = true }
 
 static void stress_kprobes(struct kunit *test)
 {
@@ -531,7 +547,7 @@ static void stress_nmis(struct kunit *test)
 {
 	struct worker workers[] = { CALL, NMI };
 
-	stress(test, workers, ARRAY_SIZE(workers));
+	stress_for(test, workers, ARRAY_SIZE(workers), 4 * stress_seconds);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&nmis), 0);
 }
 
