@@ -32,7 +32,7 @@ build	= $(top)/build/$(name)-$(1)
 sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 	     arch/x86/kernel/*.c arch/x86/include/asm/*.h tests/kunit/*.[chS] \
 	     tests/kunit/Makefile)
-configs	:= nonftrace ftrace debug
+configs	:= nonftrace ftrace debug rt kcsan
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 
 # What is measured: ours, ours with all stacks walked in the window, and the
@@ -159,6 +159,7 @@ stress: $(this)/.built $(this)/tests/.built
 
 ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 300 $(this) tests/vm/ftrace
+	@$(vm) --timeout 300 $(this) tests/vm/probes
 	@$(vm) --timeout 300 --append "kunit.enable=1 \
 		kunit.filter_glob=livepatch_switch.switch_*trap" \
 		$(this) tests/vm/paths
