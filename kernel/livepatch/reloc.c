@@ -198,6 +198,12 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc, Elf_Sym *sym,
 		       symbol.name);
 		return -EINVAL;
 	}
+	/* And what is in a module can go before the patch does. */
+	if (!in_vmlinux && for_vmlinux) {
+		pr_err("invalid access to symbol '%s' of module '%s' from vmlinux-specific livepatch relocation section\n",
+		       symbol.name, symbol.objname);
+		return -EINVAL;
+	}
 
 	ret = klp_symbol_find(in_vmlinux ? NULL : symbol.objname, symbol.name,
 			      symbol.pos, &addr);
@@ -295,27 +301,43 @@ static bool klp_static_call_has_key(const void *key_at, unsigned long key)
 	return (unsigned long)klp_call_key(site) == key;
 }
 
+/* All keys of jump labels are data, and only they are said to be what they are. */
+static bool klp_is_static_key(unsigned long addr, const char *name)
+{
+	return is_kernel_core_data(addr) || is_kernel_ro_after_init(addr);
+}
+
+static bool klp_is_static_call_key(unsigned long addr, const char *name)
+{
+	return str_has_prefix(name, STATIC_CALL_KEY_PREFIX_STR) ||
+	       str_has_prefix(name, STATIC_CALL_TRAMP_PREFIX_STR);
+}
+
 /**
  * struct klp_table - a table of which the loader follows the keys
  * @section:	its section
  * @entry_size:	the size of an entry
  * @key_offset:	where in an entry its key is
  * @has_key:	does the key of an entry, which is there, lead to an address?
+ * @is_key:	can there be a key at an address, for that and what it is called?
  */
 struct klp_table {
 	const char *section;
 	size_t entry_size;
 	size_t key_offset;
 	bool (*has_key)(const void *key_at, unsigned long key);
+	bool (*is_key)(unsigned long addr, const char *name);
 };
 
 static const struct klp_table klp_tables[] = {
 	{
 		"__jump_table", sizeof(struct jump_entry),
 		offsetof(struct jump_entry, key), klp_jump_entry_has_key,
+		klp_is_static_key,
 	}, {
 		".static_call_sites", sizeof(struct static_call_site),
 		offsetof(struct static_call_site, key), klp_static_call_has_key,
+		klp_is_static_call_key,
 	},
 };
 
@@ -325,12 +347,16 @@ static bool klp_table_is_sound(const struct klp_reloc *reloc,
 	const Elf_Shdr *target = klp_reloc_target(reloc);
 	const Elf_Rela *rela;
 	const Elf_Sym *sym;
+	const char *name;
 
 	for (rela = reloc->relas; rela < reloc->relas + reloc->nr_relas; rela++) {
 		sym = &reloc->symtab[ELF_R_SYM(rela->r_info)];
+		name = reloc->strtab + sym->st_name +
+		       strlen(KLP_SYMBOL_PREFIX KLP_VMLINUX ".");
 		if (rela->r_offset % table->entry_size != table->key_offset ||
 		    !table->has_key((void *)(target->sh_addr + rela->r_offset),
-				    sym->st_value))
+				    sym->st_value) ||
+		    !table->is_key(sym->st_value, name))
 			return false;
 	}
 
@@ -390,6 +416,17 @@ static const char * const klp_load_sections[] = {
 	"__tracepoints_ptrs",
 	"__mcount_loc",
 	"_kprobe_blacklist",
+	"_error_injection_whitelist",
+	"_ftrace_events",
+	"_ftrace_eval_map",
+	"___srcu_struct_ptrs",
+	"__bpf_raw_tp_map",
+	"__dyndbg",
+	"__dyndbg_classes",
+	"__trace_printk_fmt",
+	".kunit_test_suites",
+	".kunit_init_test_suites",
+	".printk_index",
 	".altinstructions",
 	".parainstructions",
 	".smp_locks",
@@ -400,6 +437,7 @@ static const char * const klp_load_sections[] = {
 	".ibt_endbr_seal",
 	".orc_unwind",
 	".orc_unwind_ip",
+	".ctors",
 	".init_array",
 	"__param",
 	"__ksymtab",
