@@ -707,6 +707,31 @@ int klp_guard_func(unsigned long addr, const char **why)
 }
 
 /**
+ * klp_guard_replacement() - may a function be replaced by another?
+ * @name:	its name, for the log
+ * @func:	its address
+ * @new_func:	that of the other
+ *
+ * Context: Process context.
+ * Return: 0, or, with a line in the log, -EINVAL if the other is the function
+ *	   itself, or no text that stays.
+ */
+int klp_guard_replacement(const char *name, void *func, void *new_func)
+{
+	unsigned long addr = (unsigned long)new_func;
+
+	if (new_func == func)
+		return klp_refuse(name, "it is its own replacement", -EINVAL);
+	if (!klp_in_text(addr))
+		return klp_refuse(name, "its replacement is not kernel text",
+				  -EINVAL);
+	if (klp_in_init(addr))
+		return klp_refuse(name, "its replacement is init text", -EINVAL);
+
+	return 0;
+}
+
+/**
  * klp_guard_site() - may a function be patched, and where?
  * @name:	its name, for the log
  * @func:	its address

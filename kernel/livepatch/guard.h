@@ -24,6 +24,8 @@ void klp_guard_add(struct klp_claim *claim);
 void klp_guard_remove(struct klp_claim *claim);
 
 int __must_check klp_guard_func(unsigned long addr, const char **why);
+int __must_check klp_guard_replacement(const char *name, void *func,
+				       void *new_func);
 int __must_check klp_guard_site(const char *name, void *func,
 				unsigned long size,
 				const struct klp_ranges *text,

@@ -310,6 +310,10 @@ static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
 			    &func->new_size);
 	if (ret)
 		return ret;
+	ret = klp_guard_replacement(func->old_name, func->old_func,
+				    func->new_func);
+	if (ret)
+		return ret;
 
 	return klp_target_get(func);
 }
@@ -320,8 +324,8 @@ static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
  * @obj:	one of its objects, which is loaded
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0, or an error of klp_reloc_apply(), klp_symbol_find() or
- *	   klp_target_get(), or -ENOENT if the size of a function is not known.
+ * Return: 0, or an error of klp_reloc_apply(), klp_symbol_find(),
+ *	   klp_guard_replacement() or klp_target_get(), or -ENOENT if the size of a function is not known.
  *	   After an error the object does not count as loaded.
  */
 int klp_object_init_loaded(struct klp_patch *patch, struct klp_object *obj)

@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
+#include <linux/sysfs.h>
 
 static char *how = "";
 module_param(how, charp, 0444);
@@ -62,6 +63,11 @@ static struct bad bads[] = {
 	{ "init_fails", { { .name = "lpt_target" } }, { GOOD } },
 	{ "data", { { .name = "lpt_target" } }, { NAMED("at_init") } },
 	{ "function", { {} }, { NAMED("") } },
+	{ "own_replacement", { {} },
+	  { { .old_name = "sysfs_streq", .new_func = sysfs_streq } } },
+	{ "data_replacement", { { .name = "lpt_target" } },
+	  { { .old_name = "lpt_target_read", .new_func = bads } } },
+	{ "init_replacement", { { .name = "lpt_target" } }, { GOOD } },
 };
 
 static struct klp_patch patch = {
@@ -88,6 +94,8 @@ static int __init lpt_bad_init(void)
 		}
 		if (!strcmp(how, "function"))
 			bad->funcs[0].old_name = function;
+		if (!strcmp(how, "init_replacement"))
+			bad->funcs[0].new_func = lpt_bad_init;
 		return klp_enable_patch(&patch) ?: -EIO;
 	}
 
