@@ -135,6 +135,22 @@ static bool klp_has_probe(unsigned long addr)
 }
 
 /**
+ * klp_guard_has_probe() - is there a kprobe at an address, or what is left of one?
+ * @addr:	the address
+ *
+ * When a module goes its probes are disarmed for good, but stay registered. In a
+ * module that is then loaded to the same place they are never hit, but kprobes take
+ * a breakpoint there for theirs.
+ *
+ * Context: Any.
+ * Return: true if there is.
+ */
+bool klp_guard_has_probe(unsigned long addr)
+{
+	return klp_find_probe(addr, true);
+}
+
+/**
  * klp_guard_find_probe() - look for a kprobe in text
  * @ranges:	the text
  *
@@ -658,7 +674,9 @@ bool klp_guard_reentered(const struct klp_site *site,
 
 /*
  * What a claim covers: with the option the whole function, so that no probe is
- * set that is never hit, else the bytes that cannot be shared.
+ * set that is never hit, else the instructions that cannot be shared. Who wants to
+ * set a probe decodes the function as it is then, and may find one behind the jump
+ * where there is the middle of one without it.
  */
 static int klp_claim_init(struct klp_claim *claim, const struct klp_site *site,
 			  const struct klp_ranges *text)
@@ -666,7 +684,7 @@ static int klp_claim_init(struct klp_claim *claim, const struct klp_site *site,
 	if (IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE))
 		return klp_ranges_add_all(&claim->ranges, text);
 
-	return klp_ranges_add(&claim->ranges, site->addr, KLP_SITE_SIZE);
+	return klp_ranges_add(&claim->ranges, site->addr, site->insns);
 }
 
 static int klp_refuse(const char *name, const char *why, int err)

@@ -95,6 +95,7 @@ static void kprobe_refused_while_patched(struct kunit *test)
 	void *cold = (void *)kallsyms_lookup_name("lpt_has_cold.cold");
 	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
 	struct klp_site site;
+	unsigned int i;
 
 	lpt_replace(p, "lpt_has_cold", lpt_sleeper_new);
 	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_has_cold, 64));
@@ -104,7 +105,10 @@ static void kprobe_refused_while_patched(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_probe(cold), 0);
 
 	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
-	KUNIT_EXPECT_EQ(test, try_probe((void *)site.addr), -EINVAL);
+	/* Also in what the jump leaves of the last instruction. */
+	KUNIT_EXPECT_GT(test, site.insns, KLP_SITE_SIZE);
+	for (i = 0; i < site.insns; i++)
+		KUNIT_EXPECT_EQ(test, try_probe((void *)site.addr + i), -EINVAL);
 	if (IS_ENABLED(CONFIG_LIVEPATCH_RESTRICT_KPROBE)) {
 		KUNIT_EXPECT_EQ(test, try_probe(cold), -EINVAL);
 		KUNIT_EXPECT_EQ(test, try_probe(lpt_has_cold), -EINVAL);

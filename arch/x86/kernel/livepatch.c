@@ -119,6 +119,7 @@ const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 
 	site->addr = addr;
 	memcpy(site->orig, (void *)addr, KLP_SITE_SIZE);
+	site->insns = pos - addr;
 	return NULL;
 }
 

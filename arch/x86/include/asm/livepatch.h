@@ -17,10 +17,12 @@
  * struct klp_site - the bytes of a function that a redirection overwrites
  * @addr:	the first of them: after endbr64 and after ftrace's own bytes
  * @orig:	what they are while the function is not redirected
+ * @insns:	how many bytes the instructions have of which these are a part
  */
 struct klp_site {
 	unsigned long addr;
 	u8 orig[KLP_SITE_SIZE];
+	unsigned int insns;
 };
 
 /**
