@@ -538,9 +538,12 @@ static bool klp_in_text(unsigned long addr)
 static const char klp_overlaps_jump_label[] = "a jump label overlaps its entry";
 static const char klp_overlaps_static_call[] = "a static call overlaps its entry";
 
+/*
+ * Jump labels and static calls take five bytes at the most as well; but for a jump
+ * to another function under a condition, which ends no later than its own function.
+ */
 static bool klp_site_overlaps(const struct klp_site *site, unsigned long addr)
 {
-	/* Jump labels and static calls take five bytes at the most as well. */
 	return addr < site->addr + KLP_SITE_SIZE &&
 	       addr + KLP_SITE_SIZE > site->addr;
 }
@@ -573,7 +576,8 @@ static const char *klp_site_shared_module(const struct klp_site *site,
 }
 
 /* Does somebody else write to the bytes of a site? */
-static const char *klp_site_shared(const struct klp_site *site)
+static const char *klp_site_shared(const struct klp_site *site,
+				   const void *func)
 {
 	void *first = (void *)site->addr;
 	void *last = first + KLP_SITE_SIZE - 1;
@@ -584,6 +588,8 @@ static const char *klp_site_shared(const struct klp_site *site)
 
 	if (klp_site_trapped(site))
 		return "somebody else set a breakpoint at its entry";
+	if (klp_is_trampoline(func))
+		return "it is the trampoline of a static call";
 	if (jump_label_text_reserved(first, last))
 		return klp_overlaps_jump_label;
 	if (static_call_text_reserved(first, last))
@@ -764,7 +770,8 @@ int klp_guard_replacement(const char *name, void *func, void *new_func)
  *	   the errors of klp_guard_func(),
  *	   -ENOSPC if it is too short for the jump, or cannot be decoded,
  *	   -EADDRINUSE if a jump label, a static call or an alternative is in
- *	   the bytes that the jump would take, or a breakpoint at the first,
+ *	   the bytes that the jump would take, or a breakpoint at the first, or
+ *	   if it is itself what static calls go through,
  *	   -EBUSY if there is a kprobe in what is claimed,
  *	   -ENOMEM, without a line in the log.
  */
@@ -805,7 +812,7 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 		goto out;
 	}
 
-	why = klp_site_shared(site);
+	why = klp_site_shared(site, func);
 	if (why)
 		ret = klp_refuse(name, why, -EADDRINUSE);
 out:

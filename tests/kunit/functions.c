@@ -98,7 +98,23 @@ noinline int lpt_jump_label(void)
 	return LPT_OLD;
 }
 
+/* The jump label is the second instruction, behind one of a single byte. */
+noinline int lpt_late_label(void)
+{
+	asm volatile("nop");
+	if (static_branch_unlikely(&lpt_key))
+		return LPT_NEW;
+	return LPT_OLD;
+}
+
 DEFINE_STATIC_CALL(lpt_call, lpt_one);
+
+/* The static call is the second one. */
+noinline int lpt_late_call(int x)
+{
+	asm volatile("nop");
+	return static_call(lpt_call)(x);
+}
 
 /* The static call, made as a jump, is the first instruction. */
 noinline int lpt_static_call(int x)

@@ -31,7 +31,9 @@ int lpt_sleeper(struct lpt_park *park);
 int lpt_sleeper_new(struct lpt_park *park);
 
 int lpt_jump_label(void);
+int lpt_late_label(void);
 int lpt_static_call(int x);
+int lpt_late_call(int x);
 int lpt_calls(int x);
 int lpt_calls_two(int x);
 int lpt_calls_noinstr(int x);

@@ -354,6 +354,22 @@ static void site_refused_static_call(struct kunit *test)
 	expect_refused(test, "lpt_static_call", -EADDRINUSE);
 }
 
+/* Of both, the second instruction, which only begins in the five bytes. */
+static void site_refused_overlap(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
+		kunit_skip(test, "ftrace's bytes come first");
+	expect_refused(test, "lpt_late_call", -EADDRINUSE);
+	expect_refused(test, "lpt_late_label", -EADDRINUSE);
+}
+
+/* What static calls go through where they are not direct. */
+static void site_refused_trampoline(struct kunit *test)
+{
+	if (IS_ENABLED(CONFIG_HAVE_STATIC_CALL))
+		expect_refused(test, "__SCT__lpt_call", -EADDRINUSE);
+}
+
 /* A kernel writes to lock prefixes when its second CPU comes. */
 static void site_refused_alternative(struct kunit *test)
 {
@@ -410,6 +426,8 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE_SLOW(site_refused_sections),
 	KUNIT_CASE(site_refused_jump_label),
 	KUNIT_CASE(site_refused_static_call),
+	KUNIT_CASE(site_refused_overlap),
+	KUNIT_CASE(site_refused_trampoline),
 	KUNIT_CASE(site_refused_alternative),
 	KUNIT_CASE(site_accepted_shapes),
 	{}

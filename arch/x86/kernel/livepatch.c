@@ -136,6 +136,24 @@ bool klp_site_trapped(const struct klp_site *site)
 }
 
 /**
+ * klp_is_trampoline() - is a function the trampoline of a static call?
+ * @func:	its address
+ *
+ * A trampoline is a function for the symbol table. It is five bytes that its key's
+ * owner writes, and an instruction that nobody runs, by which he knows it again.
+ *
+ * Context: Any.
+ * Return: true if it is.
+ */
+bool klp_is_trampoline(const void *func)
+{
+	static const u8 mark[] = { 0x0f, 0xb9, 0xcc };
+
+	/* Functions are aligned, so as much can be read of the shortest. */
+	return !memcmp(func + JMP32_INSN_SIZE, mark, sizeof(mark));
+}
+
+/**
  * klp_site_reachable() - can a jump at the site get to an address?
  * @site:	the site
  * @to:		the address

@@ -112,6 +112,7 @@ const char *klp_site_init(struct klp_site *site, void *func,
 bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
 			  unsigned long end);
 bool klp_site_trapped(const struct klp_site *site);
+bool klp_is_trampoline(const void *func);
 int klp_site_reachable(const struct klp_site *site, void *to);
 
 void *klp_call_target(unsigned long addr);
