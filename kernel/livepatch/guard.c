@@ -364,7 +364,8 @@ static bool klp_in_noinstr(unsigned long addr)
  */
 static const char * const klp_trap_path[] = {
 	"do_int3",
-	"kgdb_ll_trap",
+	"trace_hwlat_callback",
+	"trace_osnoise_callback",
 	"kprobe_int3_handler",
 	"get_kprobe",
 	"notify_die",
@@ -430,6 +431,31 @@ static const char * const klp_window_path[] = {
 	"read_tsc",
 };
 
+/*
+ * What the compiler calls from anywhere, so from the breakpoint handler as well:
+ * thunks of returns and of indirect calls, and the checks of sanitizers.
+ */
+static const char * const klp_compiler_prefixes[] = {
+	"__x86_",
+	"call_depth_return_thunk",
+	"entry_untrain_ret",
+	"its_return_thunk",
+	"retbleed_",
+	"srso_",
+	"zen_untrain_ret",
+	"__asan_",
+	"__hwasan_",
+	"__kasan_",
+	"kasan_",
+	"__kcsan_",
+	"kcsan_",
+	"__tsan_",
+	"__msan_",
+	"kmsan_",
+	"__sanitizer_",
+	"__ubsan_",
+};
+
 /* Functions in which a CPU that is offline can be. */
 static const char * const klp_offline_path[] = {
 	"arch_cpu_idle_dead",
@@ -447,6 +473,7 @@ static const char * const klp_offline_path[] = {
 };
 
 static const char klp_switch_runs_it[] = "the switch itself runs it";
+static const char klp_handler_runs_it[] = "the breakpoint handler runs it";
 
 struct klp_path {
 	const char * const *names;
@@ -455,8 +482,7 @@ struct klp_path {
 };
 
 static const struct klp_path klp_paths[] = {
-	{ klp_trap_path, ARRAY_SIZE(klp_trap_path),
-	  "the breakpoint handler runs it" },
+	{ klp_trap_path, ARRAY_SIZE(klp_trap_path), klp_handler_runs_it },
 	{ klp_window_path, ARRAY_SIZE(klp_window_path), klp_switch_runs_it },
 	{ klp_offline_path, ARRAY_SIZE(klp_offline_path),
 	  "CPUs that are offline stay in it" },
@@ -470,6 +496,7 @@ static const char *klp_why_kept(unsigned long addr)
 {
 	const struct klp_path *path;
 	char name[KSYM_NAME_LEN];
+	unsigned int i;
 
 	if (!core_kernel_text(addr) || lookup_symbol_name(addr, name))
 		return NULL;
@@ -477,6 +504,11 @@ static const char *klp_why_kept(unsigned long addr)
 	name[strcspn(name, ".")] = '\0';
 	if (str_has_prefix(name, "klp_"))
 		return klp_switch_runs_it;
+
+	for (i = 0; i < ARRAY_SIZE(klp_compiler_prefixes); i++) {
+		if (str_has_prefix(name, klp_compiler_prefixes[i]))
+			return klp_handler_runs_it;
+	}
 
 	for (path = klp_paths; path < klp_paths + ARRAY_SIZE(klp_paths); path++) {
 		if (match_string(path->names, path->nr, name) >= 0)

@@ -257,6 +257,9 @@ static void site_refused_own_path(struct kunit *test)
 	expect_refused(test, "multi_cpu_stop", -EPERM);
 	expect_refused(test, "unwind_next_frame", -EPERM);
 	expect_refused(test, "native_play_dead", -EPERM);
+	/* Every return can go through it. */
+	if (IS_ENABLED(CONFIG_MITIGATION_SRSO))
+		expect_refused(test, "srso_alias_return_thunk", -EPERM);
 }
 
 static noinline __used int lpt_nokprobe(int x)
