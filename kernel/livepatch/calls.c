@@ -4,16 +4,23 @@
  * function's entry.
  *
  * A static call is a direct call of the function that its key says. While that
- * function is patched its calls are made to go to the replacement at once. This
- * goes by what the text says, and leaves the key alone: a key must not point into
- * a module that may go, and whoever asks a key gets the function that it was set
- * to. Who updates a key writes to all its calls, under text_mutex, whatever they
- * say. So an update wins at any time; if it is to a function that is patched, the
- * calls go through its entry until the next switch.
+ * function is patched its calls are made to go to the replacement at once. The key
+ * is left alone: it must not point into a module that may go, and whoever asks it
+ * gets the function that it was set to.
  *
- * What we have redirected we find again by its text when the replacement goes, in
+ * Which calls these are is what key and text say together: the key, a function that
+ * is switched, and the text, the version of it that runs now. So functions can have
+ * the same replacement, or be the replacement of another. Where they say anything
+ * else the key's owner wants something else, or is about to write what he wants:
+ * who updates a key sets it, and writes then to all its calls, under text_mutex and
+ * whatever they say. So an update wins at any time; if it is to a function that is
+ * patched, the calls go through its entry until the next switch.
+ *
+ * What we have redirected we find again that way when the replacement goes, in
  * every module that could still run it: those that klp_module_going() does not
- * know of yet, which takes klp_mutex.
+ * know of yet, which takes klp_mutex. A call that is being updated can go to a
+ * replacement for a moment longer; but not when that is freed, as an update holds
+ * the lock that static_call_module_notify() takes for every module that goes.
  */
 
 #include <linux/bsearch.h>
@@ -98,8 +105,7 @@ void klp_moves_free(struct klp_moves *moves)
  */
 struct klp_calls {
 	const struct klp_moves *moves;
-	int (*found)(void *data, unsigned long addr,
-		     const struct klp_move *move);
+	klp_call_fn *found;
 	void *data;
 };
 
@@ -122,26 +128,11 @@ static int klp_move_cmp(const void *a, const void *b)
 	return klp_move_cmp_from(a, b) ?: klp_cmp(ma->func, mb->func);
 }
 
-/*
- * Functions can have the same replacement. So look at which of them the owner of
- * the call wants. If it is none of them he is about to update the call, and it
- * does not matter what it says until then, if that stays.
- */
-static const struct klp_move *klp_move_find(const struct klp_moves *moves,
-					    void *from, void *wanted)
+static const struct klp_move *
+klp_move_find(const struct klp_moves *moves, const struct klp_move *wanted,
+	      int (*cmp)(const void *a, const void *b))
 {
-	const struct klp_move key = { .from = from, .func = wanted };
-	const struct klp_move *move;
-
-	move = bsearch(&key, moves->move, moves->nr, sizeof(key), klp_move_cmp);
-	if (move)
-		return move;
-
-	move = bsearch(&key, moves->move, moves->nr, sizeof(key),
-		       klp_move_cmp_from);
-
-	/* The owner may want the replacement himself. */
-	return move && move->from != move->func && from == wanted ? NULL : move;
+	return bsearch(wanted, moves->move, moves->nr, sizeof(*wanted), cmp);
 }
 
 /* Text that is gone after boot, or after the module's init function, is not ours. */
@@ -158,23 +149,25 @@ static int klp_call_look(const struct klp_calls *calls,
 			 const struct module *mod)
 {
 	unsigned long addr = (unsigned long)&site->addr + site->addr;
+	const struct static_call_key *key = klp_call_key(site);
 	const struct klp_move *move;
-	void *target, *wanted;
+	struct klp_move wanted;
 
 	if (!klp_call_stays(addr, mod))
 		return 0;
 
-	target = klp_call_target(addr);
-	if (!target)
+	/* Nearly all calls are of something else. */
+	wanted.from = klp_call_target(addr);
+	if (!klp_move_find(calls->moves, &wanted, klp_move_cmp_from))
 		return 0;
 
-	/* Its owner can change his mind at any time. */
-	wanted = READ_ONCE(klp_call_key(site)->func);
-	move = klp_move_find(calls->moves, target, wanted);
+	/* Its owner can change his mind until text_mutex is held. */
+	wanted.func = READ_ONCE(key->func);
+	move = klp_move_find(calls->moves, &wanted, klp_move_cmp);
 	if (!move || !klp_guard_call(addr))
 		return 0;
 
-	return calls->found(calls->data, addr, move);
+	return calls->found(calls->data, addr, key, move);
 }
 
 static int klp_calls_look(const struct klp_calls *calls,
@@ -210,8 +203,10 @@ static struct module *klp_next_module(struct module *mod)
 	rcu_read_lock();
 	mod = list_entry(at, struct module, list);
 	list_for_each_entry_continue_rcu(mod, &modules, list) {
-		if (mod->klp_alive &&
-		    READ_ONCE(mod->state) != MODULE_STATE_COMING)
+		enum module_state state = READ_ONCE(mod->state);
+
+		if (mod->klp_alive && (state == MODULE_STATE_LIVE ||
+				       state == MODULE_STATE_GOING))
 			break;
 	}
 	rcu_read_unlock();
@@ -222,19 +217,15 @@ static struct module *klp_next_module(struct module *mod)
 /**
  * klp_calls_find() - find the static calls of functions that are switched
  * @moves:	what becomes of the functions
- * @found:	called for each of them: where it is, and what becomes of it; no
- *		error if it returns 0
+ * @found:	called for each of them; no error if it returns 0
  * @data:	passed on
  *
- * By what the text says now, which can change until text_mutex is held.
+ * By what key and text say now, which can change until text_mutex is held.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  * Return: 0, or what @found has returned.
  */
-int klp_calls_find(struct klp_moves *moves,
-		   int (*found)(void *data, unsigned long addr,
-				const struct klp_move *move),
-		   void *data)
+int klp_calls_find(struct klp_moves *moves, klp_call_fn *found, void *data)
 {
 	const struct klp_calls calls = {
 		.moves	= moves,
@@ -258,10 +249,7 @@ int klp_calls_find(struct klp_moves *moves,
 	return ret;
 }
 #else
-int klp_calls_find(struct klp_moves *moves,
-		   int (*found)(void *data, unsigned long addr,
-				const struct klp_move *move),
-		   void *data)
+int klp_calls_find(struct klp_moves *moves, klp_call_fn *found, void *data)
 {
 	return 0;
 }

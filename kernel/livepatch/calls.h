@@ -47,9 +47,20 @@ int __must_check klp_moves_add(struct klp_moves *moves, void *func, void *from,
 			       void *to);
 void klp_moves_free(struct klp_moves *moves);
 
-int __must_check klp_calls_find(struct klp_moves *moves,
-				int (*found)(void *data, unsigned long addr,
-					     const struct klp_move *move),
+/**
+ * typedef klp_call_fn - called for a static call of a function that is switched
+ * @data:	what was passed with it
+ * @addr:	where the call is
+ * @key:	its key
+ * @move:	what becomes of it
+ *
+ * Return: 0, or an error to stop.
+ */
+typedef int klp_call_fn(void *data, unsigned long addr,
+			const struct static_call_key *key,
+			const struct klp_move *move);
+
+int __must_check klp_calls_find(struct klp_moves *moves, klp_call_fn *found,
 				void *data);
 
 #endif /* _LIVEPATCH_CALLS_H */

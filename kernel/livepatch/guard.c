@@ -120,15 +120,14 @@ bool arch_within_kprobe_blacklist(unsigned long addr)
 	return READ_ONCE(klp_asking) != current && klp_is_claimed(addr);
 }
 
-static bool klp_has_probe(unsigned long addr)
+static bool klp_find_probe(unsigned long addr, bool also_gone)
 {
 	const struct kprobe *probe;
 	bool probed;
 
 	preempt_disable();
 	probe = get_kprobe((void *)addr);
-	/* What is left of one in a module that went is none. */
-	probed = probe && !(probe->flags & KPROBE_FLAG_GONE);
+	probed = probe && (also_gone || !(probe->flags & KPROBE_FLAG_GONE));
 	preempt_enable();
 
 	return probed;
@@ -154,6 +153,8 @@ bool klp_guard_has_probe(unsigned long addr)
  * klp_guard_find_probe() - look for a kprobe in text
  * @ranges:	the text
  *
+ * What is left of one in a module that went is none.
+ *
  * Context: Process context, may sleep.
  * Return: the address of a kprobe, armed or not, or 0 if there is none.
  */
@@ -165,7 +166,7 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 	for (i = 0; i < ranges->nr; i++) {
 		for (addr = ranges->range[i].start;
 		     addr < ranges->range[i].end; addr++) {
-			if (klp_has_probe(addr))
+			if (klp_find_probe(addr, false))
 				return addr;
 		}
 		cond_resched();
@@ -252,6 +253,11 @@ static bool klp_in_blacklist(unsigned long addr)
 	return blacklisted;
 }
 #else
+bool klp_guard_has_probe(unsigned long addr)
+{
+	return false;
+}
+
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 {
 	return 0;

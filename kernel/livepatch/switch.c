@@ -39,6 +39,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/sort.h>
+#include <linux/static_call.h>
 #include <linux/stop_machine.h>
 #include <linux/sync_core.h>
 #include <asm/livepatch.h>
@@ -292,17 +293,19 @@ static int klp_switch_stop(struct klp_switch *sw)
 	return -EBUSY;
 }
 
-/* The first bytes that somebody else has changed, or 0. */
-static unsigned long klp_switch_find_changed(const struct klp_switch *sw)
+/*
+ * Does key or text of a static call not say any more what it did when it was found?
+ * Who has set the key and not yet written the text waits for text_mutex.
+ */
+static bool klp_switch_call_changed(const struct klp_edit *edit)
 {
-	const struct klp_edit *edit;
+	return !klp_edit_fits(edit) || READ_ONCE(edit->key->func) != edit->func;
+}
 
-	for (edit = sw->edits; edit < sw->edits + sw->nr_edits; edit++) {
-		if (!edit->optional && !klp_edit_fits(edit))
-			return edit->addr;
-	}
-
-	return 0;
+/* Nobody else may change the entry of a function. */
+static bool klp_switch_entry_changed(const struct klp_edit *edit)
+{
+	return !edit->key && !klp_edit_fits(edit);
 }
 
 /* What goes elsewhere now is no matter of ours any more. */
@@ -311,10 +314,35 @@ static void klp_switch_drop_changed(struct klp_switch *sw)
 	unsigned int i, kept = 0;
 
 	for (i = 0; i < sw->nr_edits; i++) {
-		if (klp_edit_fits(&sw->edits[i]))
-			sw->edits[kept++] = sw->edits[i];
+		const struct klp_edit *edit = &sw->edits[i];
+
+		if (!edit->key || !klp_switch_call_changed(edit))
+			sw->edits[kept++] = *edit;
 	}
 	sw->nr_edits = kept;
+}
+
+/*
+ * Is there a kprobe, or what is left of one? Whoever hits an INT3 there goes where
+ * that says, and not to klp_int3().
+ */
+static bool klp_switch_edit_probed(const struct klp_edit *edit)
+{
+	return klp_guard_has_probe(edit->addr);
+}
+
+/* Where the first edit is of which that is so, or 0. */
+static unsigned long klp_switch_find(const struct klp_switch *sw,
+				     bool (*is)(const struct klp_edit *edit))
+{
+	const struct klp_edit *edit;
+
+	for (edit = sw->edits; edit < sw->edits + sw->nr_edits; edit++) {
+		if (is(edit))
+			return edit->addr;
+	}
+
+	return 0;
 }
 
 /**
@@ -335,10 +363,13 @@ int klp_switch_look(struct klp_switch *sw)
 	KUNIT_STATIC_STUB_REDIRECT(klp_switch_look, sw);
 
 	sw->probe = klp_guard_find_probe(&sw->unprobed);
+	/* No INT3 is written where nobody is. */
+	if (!sw->probe && sw->mode != KLP_SWITCH_STILL)
+		sw->probe = klp_switch_find(sw, klp_switch_edit_probed);
 	if (sw->probe)
 		return -EBUSY;
 
-	sw->changed = klp_switch_find_changed(sw);
+	sw->changed = klp_switch_find(sw, klp_switch_entry_changed);
 	if (sw->changed)
 		return -EADDRINUSE;
 
@@ -485,14 +516,19 @@ static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
 }
 
 static int klp_switch_add_call(void *data, unsigned long addr,
+			       const struct static_call_key *key,
 			       const struct klp_move *move)
 {
 	struct klp_edit edit;
+	int ret;
 
+	ret = klp_edit_call(&edit, addr, move->from, move->to, move->trap);
 	/* Who is too far away gets there by the function's entry. */
-	if (klp_edit_call(&edit, addr, move->from, move->to, move->trap))
-		return 0;
+	if (ret)
+		return move->from == move->func ? 0 : ret;
 
+	edit.key = key;
+	edit.func = move->func;
 	return klp_switch_add_edit(data, &edit);
 }
 

@@ -120,11 +120,22 @@ static void calls_wanted(struct kunit *test)
 	static_call_update(lpt_call, lpt_one);
 }
 
-static void *update_and_map(struct klp_edit *edits, unsigned int nr)
+static void *map(struct klp_edit *edits, unsigned int nr)
 {
 	kunit_deactivate_static_stub(kunit_get_current_test(), klp_edits_map);
-	static_call_update(lpt_call, lpt_two);
 	return klp_edits_map(edits, nr);
+}
+
+static void *update_and_map(struct klp_edit *edits, unsigned int nr)
+{
+	static_call_update(lpt_call, lpt_two);
+	return map(edits, nr);
+}
+
+static void *want_and_map(struct klp_edit *edits, unsigned int nr)
+{
+	static_call_update(lpt_call, lpt_one_new);
+	return map(edits, nr);
 }
 
 /* So does who updates it when the calls have been found already. */
@@ -145,6 +156,18 @@ static void calls_late_update(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	expect_call(test, &tail, lpt_two, 701);
 	KUNIT_EXPECT_EQ(test, lpt_one(7), 71);
+	static_call_update(lpt_call, lpt_one);
+}
+
+/* Even if what he wants is what they say already. */
+static void calls_late_wanted(struct kunit *test)
+{
+	struct lpt_patch *p = enabled(test, "lpt_first", lpt_one_new);
+
+	kunit_activate_static_stub(test, klp_edits_map, want_and_map);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &plain, lpt_one_new, 72);
+	expect_call(test, &tail, lpt_one_new, 72);
 	static_call_update(lpt_call, lpt_one);
 }
 
@@ -178,6 +201,42 @@ static void calls_shared(struct kunit *test)
 	expect_call(test, &two, lpt_two, 701);
 }
 
+/* And none of them goes where only the other does. */
+static void calls_shared_stacked(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_shared");
+	struct lpt_patch *second;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	lpt_replace(p, "lpt_two", lpt_one_new);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	second = enabled(test, "lpt_second", lpt_one_newer);
+	expect_call(test, &plain, lpt_one_newer, 73);
+	expect_call(test, &two, lpt_one_new, 72);
+	KUNIT_EXPECT_EQ(test, lpt_disable(second), 0);
+	expect_call(test, &plain, lpt_one_new, 72);
+	expect_call(test, &two, lpt_one_new, 72);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &two, lpt_two, 701);
+}
+
+/* A replacement that is replaced itself: its entry is the way on. */
+static void calls_chained(struct kunit *test)
+{
+	struct lpt_patch *first = enabled(test, "lpt_first", lpt_two);
+	struct lpt_patch *second = lpt_patch(test, "lpt_second");
+
+	lpt_replace(second, "lpt_two", lpt_two_new);
+	KUNIT_EXPECT_EQ(test, lpt_enable(second), 0);
+	expect_call(test, &plain, lpt_two, 702);
+	expect_call(test, &two, lpt_two_new, 702);
+	KUNIT_EXPECT_EQ(test, lpt_disable(first), 0);
+	expect_call(test, &plain, lpt_one, 71);
+	KUNIT_EXPECT_EQ(test, lpt_disable(second), 0);
+	expect_call(test, &plain, lpt_one, 71);
+	expect_call(test, &two, lpt_two, 701);
+}
+
 /* A switch that fails leaves them alone. */
 static void calls_busy(struct kunit *test)
 {
@@ -206,8 +265,11 @@ static struct kunit_case calls_cases[] = {
 	KUNIT_CASE(calls_update),
 	KUNIT_CASE(calls_wanted),
 	KUNIT_CASE(calls_late_update),
+	KUNIT_CASE(calls_late_wanted),
 	KUNIT_CASE(calls_stale),
 	KUNIT_CASE(calls_shared),
+	KUNIT_CASE(calls_shared_stacked),
+	KUNIT_CASE(calls_chained),
 	KUNIT_CASE_SLOW(calls_busy),
 	KUNIT_CASE(calls_noinstr),
 	{}

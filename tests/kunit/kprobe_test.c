@@ -90,6 +90,29 @@ static void kprobe_elsewhere(struct kunit *test)
 	expect_probed(test, lpt_two, 0);
 }
 
+/* What is left of a probe, at an address where there is other text by now. */
+static void kprobe_remnant(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct kprobe kp = { .pre_handler = count_hit };
+	struct klp_site site;
+
+	lpt_replace(p, "lpt_one", lpt_one_new);
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_one, 64));
+	kp.addr = (void *)site.addr;
+	KUNIT_ASSERT_EQ(test, register_kprobe(&kp), 0);
+	KUNIT_EXPECT_EQ(test, disable_kprobe(&kp), 0);
+
+	kp.flags |= KPROBE_FLAG_GONE;
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), -EBUSY);
+	kp.flags &= ~KPROBE_FLAG_GONE;
+
+	unregister_kprobe(&kp);
+	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
 static void kprobe_refused_while_patched(struct kunit *test)
 {
 	void *cold = (void *)kallsyms_lookup_name("lpt_has_cold.cold");
@@ -257,6 +280,7 @@ static struct kunit_case kprobe_cases[] = {
 	KUNIT_CASE(kprobe_at_entry),
 	KUNIT_CASE(kprobe_in_cold),
 	KUNIT_CASE(kprobe_elsewhere),
+	KUNIT_CASE_SLOW(kprobe_remnant),
 	KUNIT_CASE(kprobe_refused_while_patched),
 	KUNIT_CASE_SLOW(kprobe_in_prescan),
 	KUNIT_CASE_SLOW(kprobe_registrar),

@@ -316,7 +316,6 @@ int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *from,
 		.addr		= addr,
 		.trap		= trap,
 		.call		= opcode == CALL_INSN_OPCODE,
-		.optional	= true,
 	};
 
 	klp_branch(edit->was, opcode, addr, (unsigned long)from);

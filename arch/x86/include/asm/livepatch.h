@@ -11,6 +11,8 @@
 #include <asm/asm.h>
 #include <asm/text-patching.h>
 
+struct static_call_key;
+
 #define KLP_SITE_SIZE	JMP32_INSN_SIZE
 
 /**
@@ -32,7 +34,9 @@ struct klp_site {
  * @text:	what they must be
  * @trap:	where a CPU goes on that meets a trap there meanwhile
  * @call:	it gets there by a call, and not by a jump
- * @optional:	if somebody else has changed them they are left alone
+ * @key:	the key of the static call that they are; NULL for the entry of a
+ *		function, which nobody else may change
+ * @func:	the function that the key must say, else they are left alone
  * @alias:	writable mapping of them
  */
 struct klp_edit {
@@ -41,7 +45,8 @@ struct klp_edit {
 	u8 text[KLP_SITE_SIZE];
 	void *trap;
 	bool call;
-	bool optional;
+	const struct static_call_key *key;
+	void *func;
 	u8 *alias;
 };
 
