@@ -95,6 +95,7 @@ struct klp_callbacks {
  * @node:	entry in klp_patch.obj_list
  * @mod:	the module while it is loaded, NULL for vmlinux
  * @patched:	its functions are on the stacks of their targets
+ * @relocated:	the relocations for it are written, for a module that may be gone
  */
 struct klp_object {
 	/* external */
@@ -108,6 +109,7 @@ struct klp_object {
 	struct list_head node;
 	struct module *mod;
 	bool patched;
+	bool relocated;
 };
 
 /**

@@ -147,7 +147,7 @@ static int klp_object_coming(struct klp_patch *patch, struct klp_object *obj,
 		  patch->mod->name, mod->name);
 	ret = klp_transition_coming(patch, obj);
 	if (ret)
-		klp_object_free_loaded(patch, obj);
+		klp_object_free_loaded(obj);
 
 	return ret;
 }
@@ -161,7 +161,7 @@ static void klp_patches_going(struct module *mod)
 		obj = klp_find_object(patch, mod);
 		if (obj && obj->mod) {
 			klp_transition_going(patch, obj);
-			klp_object_free_loaded(patch, obj);
+			klp_object_free_loaded(obj);
 		}
 	}
 }

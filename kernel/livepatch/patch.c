@@ -8,10 +8,17 @@
  * a patch out proves that no task is in any text of its module, and nobody can
  * get there any more, so that it may be unloaded then. A switch that was forced
  * proves no such thing, so the module stays for good.
+ *
+ * A module that goes is forgotten as it is, with its functions redirected, as
+ * nobody calls them any more but who still has one of its files in sysfs. So what
+ * these functions reach is left as it is: the relocations for the module are cleared
+ * when it comes back, and the patch is not let go of before the module's files are
+ * gone.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
@@ -19,6 +26,7 @@
 #include <linux/rcupdate.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
+#include "../module/internal.h"
 #include "patch.h"
 #include "reloc.h"
 #include "symbol.h"
@@ -95,8 +103,10 @@ void klp_patch_unload(struct klp_patch *patch)
 	struct klp_object *obj;
 
 	klp_for_each_object(patch, obj) {
-		if (obj->mod)
-			klp_object_free_loaded(patch, obj);
+		if (obj->mod) {
+			klp_object_free_loaded(obj);
+			klp_reloc_clear(patch, obj);
+		}
 	}
 }
 
@@ -112,6 +122,24 @@ void klp_patch_free_start(struct klp_patch *patch)
 	klp_free_objects(patch);
 }
 
+/* Was an object forgotten, and still has files in sysfs? */
+static bool klp_object_goes(const struct klp_object *obj)
+{
+	const struct module *mod;
+	bool goes;
+
+	if (!obj->name)
+		return false;
+
+	mutex_lock(&module_mutex);
+	mod = find_module_all(obj->name, strlen(obj->name), true);
+	/* After its files are gone it is unformed. */
+	goes = mod && !mod->klp_alive && mod->state == MODULE_STATE_GOING;
+	mutex_unlock(&module_mutex);
+
+	return goes;
+}
+
 /**
  * klp_patch_free_finish() - give a patch back, the part that must not hold it
  * @patch:	the patch, which may be gone afterwards
@@ -123,8 +151,14 @@ void klp_patch_free_start(struct klp_patch *patch)
  */
 void klp_patch_free_finish(struct klp_patch *patch)
 {
+	struct klp_object *obj;
+
 	kobject_put(&patch->kobj);
 	wait_for_completion(&patch->finish);
+	klp_for_each_object_static(patch, obj) {
+		while (klp_object_goes(obj))
+			msleep(1);
+	}
 	/* Where tasks may still be in its text, the module must stay. */
 	if (!patch->forced)
 		module_put(patch->mod);
@@ -325,8 +359,9 @@ static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  * Return: 0, or an error of klp_reloc_apply(), klp_symbol_find(),
- *	   klp_guard_replacement() or klp_target_get(), or -ENOENT if the size of a function is not known.
- *	   After an error the object does not count as loaded.
+ *	   klp_guard_replacement() or klp_target_get(), or -ENOENT if the size of
+ *	   a function is not known. After an error the object does not count as
+ *	   loaded.
  */
 int klp_object_init_loaded(struct klp_patch *patch, struct klp_object *obj)
 {
@@ -355,18 +390,16 @@ err:
 }
 
 /**
- * klp_object_free_loaded() - undo klp_object_init_loaded(), the object goes
- * @patch:	the patch
+ * klp_object_free_loaded() - undo klp_object_init_loaded(), but the relocations
  * @obj:	one of its objects, a module that is not patched
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  */
-void klp_object_free_loaded(struct klp_patch *patch, struct klp_object *obj)
+void klp_object_free_loaded(struct klp_object *obj)
 {
 	lockdep_assert_held(&klp_mutex);
 
 	klp_put_targets(obj);
-	klp_reloc_clear(patch, obj);
 	obj->mod = NULL;
 	obj->patched = false;
 }
@@ -431,6 +464,7 @@ static void klp_init_object_early(struct klp_patch *patch,
 	INIT_LIST_HEAD(&obj->func_list);
 	obj->mod = NULL;
 	obj->patched = false;
+	obj->relocated = false;
 
 	klp_for_each_func_static(obj, func)
 		klp_init_func_early(obj, func);

@@ -26,6 +26,6 @@ void klp_patch_free_async(struct klp_patch *patch);
 
 int __must_check klp_object_init_loaded(struct klp_patch *patch,
 					struct klp_object *obj);
-void klp_object_free_loaded(struct klp_patch *patch, struct klp_object *obj);
+void klp_object_free_loaded(struct klp_object *obj);
 
 #endif /* _LIVEPATCH_PATCH_H */

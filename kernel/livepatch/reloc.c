@@ -7,8 +7,7 @@
  *
  * Those of vmlinux are written by the module loader, through
  * klp_apply_section_relocs(). Those of a module are written when patch and
- * module are both there, and cleared when the module goes, so that they can be
- * written again when it comes back.
+ * module are both there. When it comes back they are cleared and written again.
  *
  * The names, indices and offsets come from a file that somebody made. Nothing is
  * written before all of a section was looked at, and what fails half way is
@@ -216,7 +215,7 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc, Elf_Sym *sym,
 
 /*
  * Is what is written in the section that it is meant for, and that in memory?
- * What is written when a module comes is cleared when it goes, so it must still
+ * What is written when a module comes is cleared when it comes back, so it must still
  * be there then, which init sections are not.
  */
 static bool klp_reloc_fits(const struct klp_reloc *reloc, const Elf_Rela *rela,
@@ -568,6 +567,7 @@ int klp_reloc_apply(struct klp_patch *patch, struct klp_object *obj)
 	if (!obj->name)
 		return 0;
 
+	klp_reloc_clear(patch, obj);
 	for (i = 1; i < info->hdr.e_shnum; i++) {
 		ret = klp_reloc_match(patch, obj, i, &reloc);
 		if (ret > 0)
@@ -578,11 +578,12 @@ int klp_reloc_apply(struct klp_patch *patch, struct klp_object *obj)
 		}
 	}
 
+	obj->relocated = true;
 	return 0;
 }
 
 /**
- * klp_reloc_clear() - undo klp_reloc_apply()
+ * klp_reloc_clear() - undo klp_reloc_apply(), if that was done
  * @patch:	the patch, whose new functions nobody runs
  * @obj:	one of its objects
  *
@@ -593,7 +594,8 @@ void klp_reloc_clear(struct klp_patch *patch, struct klp_object *obj)
 {
 	lockdep_assert_held(&klp_mutex);
 
-	if (obj->name)
+	if (obj->relocated)
 		klp_reloc_clear_before(patch, obj,
 				       patch->mod->klp_info->hdr.e_shnum);
+	obj->relocated = false;
 }

@@ -629,8 +629,8 @@ int klp_transition_coming(struct klp_patch *patch, struct klp_object *obj)
  * @obj:	one of its objects, after a successful klp_transition_coming(), or
  *		loaded before the patch was
  *
- * The module's text goes as it is: nobody runs it any more, and nobody will.
- * So nothing is written, and nothing can fail.
+ * The module's text goes as it is, see patch.c. So nothing is written, and nothing
+ * can fail.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex. Nobody runs the
  *	    object.

@@ -10,6 +10,7 @@
  *   parameters/call		0 or 1: what the static call lpt_target_call calls
  *   parameters/branch		0 or 1: the static key lpt_target_key
  *   parameters/called		what the text of a static call of this module says
+ *   parameters/hold		who reads it stays until he gets a signal
  */
 
 #include <linux/compiler.h>
@@ -18,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
 #include "lpt-bool.h"
@@ -151,6 +153,15 @@ static int called_get(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops called_ops = { .get = called_get };
 module_param_cb(called, &called_ops, NULL, 0444);
+
+static int hold_get(char *buffer, const struct kernel_param *kp)
+{
+	schedule_timeout_interruptible(MAX_SCHEDULE_TIMEOUT);
+	return -EINTR;
+}
+
+static const struct kernel_param_ops hold_ops = { .get = hold_get };
+module_param_cb(hold, &hold_ops, NULL, 0400);
 
 /* A patch says here what its own static calls and keys do. */
 static noinline int lpt_target_keys(char *buffer)
