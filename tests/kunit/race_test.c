@@ -74,7 +74,8 @@ static int call_all_the_time(void *data)
 		if (!result_ok(result, before, after))
 			caller->wrong++;
 		else
-			caller->calls[result]++;
+			WRITE_ONCE(caller->calls[result],
+				   caller->calls[result] + 1);
 
 		/*
 		 * A switch needs a moment at which no CPU was stopped inside

@@ -140,13 +140,18 @@ static struct lpt_reloc *make_reloc(struct kunit *test, const char *objname)
 	return r;
 }
 
-/* What the module loader does with a section. */
-static int apply(struct lpt_reloc *r, unsigned int sec)
+static int apply_for(struct lpt_reloc *r, unsigned int sec, const char *objname)
 {
 	return klp_apply_section_relocs(&r->mod, r->sechdrs,
 					(char *)r->secnames,
 					(char *)r->symnames, SEC_SYMTAB, sec,
-					NULL);
+					objname);
+}
+
+/* What the module loader does with a section. */
+static int apply(struct lpt_reloc *r, unsigned int sec)
+{
+	return apply_for(r, sec, NULL);
 }
 
 static void expect_fails(struct kunit *test, struct lpt_reloc *r, int err)
@@ -247,12 +252,17 @@ static void reloc_symbol_name(struct kunit *test)
 	expect_fails(test, r, -EINVAL);
 	put_long(name, ".klp.sym.vmlinux.", KSYM_NAME_LEN, ",0");
 	expect_fails(test, r, -EINVAL);
+	/* This one is of a module, which can go. */
+	strscpy(name, ".klp.sym.lpt_module.lpt_one,0", NAME_SIZE);
+	expect_fails(test, r, -EINVAL);
 	/* These are well-formed, and looked for. */
 	kunit_activate_static_stub(test, klp_symbol_find, find_nothing);
-	put_long(name, ".klp.sym.", MODULE_NAME_LEN - 1, ".lpt_one,0");
-	expect_fails(test, r, -ENOENT);
 	put_long(name, ".klp.sym.vmlinux.", KSYM_NAME_LEN - 1, ",0");
 	expect_fails(test, r, -ENOENT);
+	r = make_reloc(test, "lpt_module");
+	put_long(r->symnames[SYM_ONE], ".klp.sym.", MODULE_NAME_LEN - 1,
+		 ".lpt_one,0");
+	KUNIT_EXPECT_EQ(test, apply_for(r, SEC_RELA, "lpt_module"), -ENOENT);
 	kunit_deactivate_static_stub(test, klp_symbol_find);
 }
 
