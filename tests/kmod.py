@@ -45,6 +45,12 @@ def wait(what, condition):
         time.sleep(0.001)
 
 
+def image(modules, name):
+    """Return a module of the tests, which are in a directory."""
+    with open(f'{modules}/{name.replace("_", "-")}.ko', 'rb') as file:
+        return file.read()
+
+
 def in_memory(image):
     """Return a file that the loader accepts: nobody has it open for writing."""
     fd = os.memfd_create('module')
@@ -71,7 +77,10 @@ def disable(patch):
 
 def remove(name):
     """Unload a module that nobody uses, or soon nobody."""
-    wait(name, lambda: int(read(f'/sys/module/{name}/refcnt')) == 0)
+    try:
+        wait(name, lambda: int(read(f'/sys/module/{name}/refcnt')) == 0)
+    except OSError as err:
+        return errno.errorcode[err.errno]
     return call(NR_DELETE_MODULE, name.encode(), os.O_NONBLOCK)
 
 
