@@ -2,8 +2,11 @@
 /*
  * Patches come and go while others do all that could get in their way.
  *
- *   klp_kunit.stress_seconds	for how long each of these goes on; NMIs four
- *				times as long, as few of them are in a switch
+ *   klp_kunit.stress_seconds	for how long each of these goes on
+ *   klp_kunit.stress_coherent	a CPU sees at once what another writes to text, so that
+ *				it may meet any number of INT3. Not so in an emulator
+ *				that has a thread for each CPU: it may run an INT3 for
+ *				ever that one translates while another overwrites it.
  *   klp_kunit.stress_seed	what the order of things follows from
  */
 
@@ -31,6 +34,9 @@
 static unsigned int stress_seconds = 2;
 module_param(stress_seconds, uint, 0444);
 
+static bool stress_coherent;
+module_param(stress_coherent, bool, 0444);
+
 static unsigned int stress_seed = 1;
 module_param(stress_seed, uint, 0444);
 
@@ -44,6 +50,7 @@ module_param(stress_seed, uint, 0444);
  * @rounds:	how often it was done
  * @refused:	how often it was not possible, as it must be
  * @hits:	how often a probe of its own was hit by itself
+ * @optimized:	how often one was a jump
  * @wrong:	how often it came out wrong
  */
 struct worker {
@@ -55,6 +62,7 @@ struct worker {
 	unsigned long rounds;
 	unsigned long refused;
 	unsigned long hits;
+	unsigned long optimized;
 	unsigned long wrong;
 };
 
@@ -129,16 +137,48 @@ static void hotplug_round(struct worker *worker)
 
 /* NMIs */
 
-static atomic_long_t nmis, nmis_wrong;
+static atomic_long_t nmis, nmis_wrong, nmis_trapped;
+/* The first byte of lpt_one() that a switch writes. */
+static u8 *nmi_site;
+static bool nmi_chain;
+
+/*
+ * Whoever has an NMI sends the next one to the next CPU, so that they go on when
+ * nobody else could send any, as the machine is stopped. What is interrupted can be
+ * about to send something, too, and have written where to, but not yet what.
+ */
+static void send_next_nmi(void)
+{
+	unsigned int cpu = cpumask_next(smp_processor_id(), cpu_online_mask);
+	bool halves = !x2apic_enabled();
+	u32 where = 0;
+
+	if (!READ_ONCE(nmi_chain))
+		return;
+	if (cpu >= nr_cpu_ids)
+		cpu = cpumask_first(cpu_online_mask);
+	if (cpu == smp_processor_id())
+		return;
+
+	if (halves)
+		where = apic_read(APIC_ICR2);
+	__apic_send_IPI_mask(cpumask_of(cpu), NMI_VECTOR);
+	if (halves)
+		apic_write(APIC_ICR2, where);
+}
 
 static int call_in_nmi(unsigned int type, struct pt_regs *regs)
 {
+	bool trapped = READ_ONCE(*nmi_site) == INT3_INSN_OPCODE;
 	int called = lpt_calls(7);
 
 	if (!result_of_busy(lpt_busy(3)) || !result_of_one(lpt_one(7)) ||
 	    !(result_of_one(called) || called == 701))
 		atomic_long_inc(&nmis_wrong);
 	atomic_long_inc(&nmis);
+	if (trapped)
+		atomic_long_inc(&nmis_trapped);
+	send_next_nmi();
 
 	return NMI_HANDLED;
 }
@@ -151,8 +191,13 @@ static int call_in_nmi(unsigned int type, struct pt_regs *regs)
 
 static int stress_suite_init(struct kunit_suite *suite)
 {
-	int ret = register_nmi_handler(NMI_LOCAL, call_in_nmi, 0, "lpt_nmi");
+	struct klp_site site;
+	int ret;
 
+	if (klp_site_init(&site, lpt_one, 64))
+		return -EINVAL;
+	nmi_site = (u8 *)site.addr;
+	ret = register_nmi_handler(NMI_LOCAL, call_in_nmi, 0, "lpt_nmi");
 	if (!ret)
 		outb('1', DEBUG_PORT);
 	return ret;
@@ -227,6 +272,19 @@ static void expect_hit(struct worker *worker)
 	must(worker, worker->hits > before);
 }
 
+static bool is_optimized(void *addr)
+{
+	const struct kprobe *kp;
+	bool optimized;
+
+	preempt_disable();
+	kp = get_kprobe(addr);
+	optimized = kp && kp->flags & KPROBE_FLAG_OPTIMIZED;
+	preempt_enable();
+
+	return optimized;
+}
+
 static void kprobe_round(struct worker *worker)
 {
 	struct probe probe = { .worker = worker };
@@ -247,6 +305,14 @@ static void kprobe_round(struct worker *worker)
 	}
 
 	expect_hit(worker);
+	/* Sooner or later it becomes a jump, if it can. */
+	if (choose(worker, 2)) {
+		schedule_timeout_uninterruptible(10);
+		wait_for_kprobe_optimizer();
+		if (is_optimized(probe.kp.addr))
+			worker->optimized++;
+		expect_hit(worker);
+	}
 	if (choose(worker, 2)) {
 		must(worker, !disable_kprobe(&probe.kp));
 		must(worker, lpt_busy(3) == LPT_OLD);
@@ -280,6 +346,20 @@ static void kretprobe_round(struct worker *worker)
 	unregister_kretprobe(&probe.rp);
 }
 
+/* With no patch there is nothing against a probe any more. */
+static void expect_probed(struct kunit *test)
+{
+	struct worker worker = {
+		.round = kprobe_round,
+		.task = current,
+	};
+
+	prandom_seed_state(&worker.rnd, stress_seed);
+	worker.round(&worker);
+	KUNIT_EXPECT_EQ(test, worker.refused, 0);
+	KUNIT_EXPECT_EQ(test, worker.wrong, 0);
+}
+
 static void stress_settle(void)
 {
 	wait_for_kprobe_optimizer();
@@ -290,6 +370,10 @@ static void kprobe_round(struct worker *worker)
 }
 
 static void kretprobe_round(struct worker *worker)
+{
+}
+
+static void expect_probed(struct kunit *test)
 {
 }
 
@@ -445,24 +529,23 @@ static void stop_worker(struct kunit *test, struct worker *worker)
 		return;
 	kthread_stop(worker->task);
 	put_task_struct(worker->task);
-	kunit_info(test, "%s: %lu rounds, %lu refused, %lu wrong\n",
+	kunit_info(test, "%s: %lu rounds, %lu refused, %lu optimised, %lu wrong\n",
 		   worker->name, worker->rounds, worker->refused,
-		   worker->wrong);
+		   worker->optimized, worker->wrong);
 	KUNIT_EXPECT_GT(test, worker->rounds, 0);
 	KUNIT_EXPECT_EQ(test, worker->wrong, 0);
 }
 
-static void stress_for(struct kunit *test, struct worker *workers,
-		       unsigned int nr, unsigned int seconds)
+static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 {
 	struct side sides[2] = {
 		{ .one = lpt_one_new, .busy = lpt_busy_new },
 		{ .one = lpt_one_newer },
 	};
-	unsigned long end = jiffies + seconds * HZ;
+	unsigned long end = jiffies + stress_seconds * HZ;
 	struct worker chooser = {};
 	struct tally tally = {};
-	struct lpt_snapshot one, busy, calls;
+	struct lpt_snapshot one, busy, calls, tail;
 	unsigned int i;
 
 	side_init(test, &sides[0], "lpt_first");
@@ -470,11 +553,13 @@ static void stress_for(struct kunit *test, struct worker *workers,
 	lpt_snapshot(&one, lpt_one);
 	lpt_snapshot(&busy, lpt_busy);
 	lpt_snapshot(&calls, lpt_calls);
+	lpt_snapshot(&tail, lpt_static_call);
 	lpt_no_pause(test);
 	kunit_activate_static_stub(test, klp_switch_run, run_few);
 	prandom_seed_state(&chooser.rnd, stress_seed);
 	atomic_long_set(&nmis, 0);
 	atomic_long_set(&nmis_wrong, 0);
+	atomic_long_set(&nmis_trapped, 0);
 
 	for (i = 0; i < nr; i++)
 		start_worker(test, &workers[i], i + 1);
@@ -487,20 +572,19 @@ static void stress_for(struct kunit *test, struct worker *workers,
 	kunit_deactivate_static_stub(test, klp_switch_run);
 	stress_settle();
 
-	kunit_info(test, "seed %u: %lu switches, %lu refused, %lu wrong, %ld NMIs, %ld wrong\n",
+	kunit_info(test, "seed %u: %lu switches, %lu refused, %lu wrong, %ld NMIs, %ld in a switch, %ld wrong\n",
 		   stress_seed, tally.switches, tally.refused, tally.wrong,
-		   atomic_long_read(&nmis), atomic_long_read(&nmis_wrong));
+		   atomic_long_read(&nmis), atomic_long_read(&nmis_trapped),
+		   atomic_long_read(&nmis_wrong));
 	KUNIT_EXPECT_EQ(test, tally.wrong, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&nmis_wrong), 0);
 	disable_all(test, sides);
 	lpt_expect_unchanged(test, &one);
 	lpt_expect_unchanged(test, &busy);
 	lpt_expect_unchanged(test, &calls);
-}
-
-static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
-{
-	stress_for(test, workers, nr, stress_seconds);
+	lpt_expect_unchanged(test, &tail);
+	expect_probed(test);
+	stress_settle();
 }
 
 #define CALL		{ .name = "call", .round = call_round }
@@ -511,12 +595,19 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 #define KPROBE		{ .name = "kprobe", .round = kprobe_round, .rests = true }
 #define KRETPROBE	{ .name = "kretprobe", .round = kretprobe_round, .rests = true }
 
+static void need_coherent(struct kunit *test)
+{
+	if (!stress_coherent)
+		kunit_skip(test, "needs klp_kunit.stress_coherent=1");
+}
+
 static void stress_kprobes(struct kunit *test)
 {
 	struct worker workers[] = { CALL, KPROBE, KRETPROBE };
 
 	if (!IS_ENABLED(CONFIG_KPROBES))
 		kunit_skip(test, "there are no kprobes");
+	need_coherent(test);
 	stress(test, workers, ARRAY_SIZE(workers));
 }
 
@@ -546,9 +637,15 @@ static void stress_hotplug(struct kunit *test)
 static void stress_nmis(struct kunit *test)
 {
 	struct worker workers[] = { CALL, NMI };
+	/* With a single CPU there are only those from outside. */
+	bool chain = stress_coherent && num_online_cpus() > 1;
 
-	stress_for(test, workers, ARRAY_SIZE(workers), 4 * stress_seconds);
+	WRITE_ONCE(nmi_chain, chain);
+	stress(test, workers, ARRAY_SIZE(workers));
+	WRITE_ONCE(nmi_chain, false);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&nmis), 0);
+	if (chain)
+		KUNIT_EXPECT_GT(test, atomic_long_read(&nmis_trapped), 0);
 }
 
 static void stress_everything(struct kunit *test)
@@ -557,6 +654,7 @@ static void stress_everything(struct kunit *test)
 		CALL, KPROBE, KRETPROBE, STATIC_CALL, JUMP_LABEL, HOTPLUG, NMI,
 	};
 
+	need_coherent(test);
 	stress(test, workers, ARRAY_SIZE(workers));
 }
 
