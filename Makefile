@@ -105,7 +105,7 @@ $(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 
 # What is patched in the virtual machine, and with what.
 $(this)/tests/.built: $(wildcard tests/modules/*) $(this)/.built \
-		scripts/modules scripts/test-modules tests/klp-relocs
+		scripts/modules scripts/test-modules tests/klp-relocs tests/elf.py
 	@scripts/test-modules $(this) $(@D)
 	@touch $@
 

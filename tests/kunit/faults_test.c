@@ -33,33 +33,62 @@ static int fail_nth(struct lpt_patch *p, int (*operation)(struct lpt_patch *p),
 	return ret;
 }
 
-/* After each the operation can be made as if nothing had been. */
+/* The functions that are patched, and those that call one by a static call. */
+static void * const changed[] = {
+	lpt_one, lpt_two, lpt_calls, lpt_static_call, lpt_calls_two,
+};
+
+static void snapshot(struct lpt_snapshot *snaps)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(changed); i++)
+		lpt_snapshot(&snaps[i], changed[i]);
+}
+
+static void expect_unchanged(struct kunit *test, struct lpt_snapshot *snaps)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(changed); i++)
+		lpt_expect_unchanged(test, &snaps[i]);
+}
+
+/*
+ * After each the operation can be made as if nothing had been; and if it was made
+ * nevertheless, it was made as a whole.
+ */
 static unsigned int fail_each(struct kunit *test, struct lpt_patch *p,
 			      int (*operation)(struct lpt_patch *p),
 			      int (*undo)(struct lpt_patch *p))
 {
+	struct lpt_snapshot before[ARRAY_SIZE(changed)];
+	struct lpt_snapshot after[ARRAY_SIZE(changed)];
 	unsigned int n, failures = 0;
-	struct lpt_snapshot one, two;
 	bool failed = true;
 	int ret;
 
-	lpt_snapshot(&one, lpt_one);
-	lpt_snapshot(&two, lpt_two);
+	snapshot(before);
+	KUNIT_EXPECT_EQ(test, operation(p), 0);
+	snapshot(after);
+	KUNIT_EXPECT_MEMNEQ(test, before, after, sizeof(before));
+	KUNIT_EXPECT_EQ(test, undo(p), 0);
+
 	for (n = 1; failed; n++) {
+		expect_unchanged(test, before);
 		ret = fail_nth(p, operation, n, &failed);
 		if (ret) {
 			failures++;
 			KUNIT_EXPECT_TRUE_MSG(test, failed, "%d at %u", ret, n);
-			lpt_expect_unchanged(test, &one);
-			lpt_expect_unchanged(test, &two);
+			expect_unchanged(test, before);
 			ret = operation(p);
 		}
 		KUNIT_EXPECT_EQ_MSG(test, ret, 0, "after %u", n);
+		expect_unchanged(test, after);
 		ret = undo(p);
 		KUNIT_EXPECT_EQ_MSG(test, ret, 0, "after %u", n);
-		lpt_expect_unchanged(test, &one);
-		lpt_expect_unchanged(test, &two);
 	}
+	expect_unchanged(test, before);
 	kunit_info(test, "%u of %u steps fail\n", failures, n - 2);
 	return failures;
 }
