@@ -90,6 +90,20 @@ static void kprobe_elsewhere(struct kunit *test)
 	expect_probed(test, lpt_two, 0);
 }
 
+/* The probe that is known there can be one that stands for others. */
+static void set_gone(void *addr, bool gone)
+{
+	struct kprobe *kp;
+
+	preempt_disable();
+	kp = get_kprobe(addr);
+	if (gone)
+		kp->flags |= KPROBE_FLAG_GONE;
+	else
+		kp->flags &= ~KPROBE_FLAG_GONE;
+	preempt_enable();
+}
+
 /* What is left of a probe, at an address where there is other text by now. */
 static void kprobe_remnant(struct kunit *test)
 {
@@ -103,9 +117,9 @@ static void kprobe_remnant(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, register_kprobe(&kp), 0);
 	KUNIT_EXPECT_EQ(test, disable_kprobe(&kp), 0);
 
-	kp.flags |= KPROBE_FLAG_GONE;
+	set_gone(kp.addr, true);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), -EBUSY);
-	kp.flags &= ~KPROBE_FLAG_GONE;
+	set_gone(kp.addr, false);
 
 	unregister_kprobe(&kp);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
