@@ -95,7 +95,8 @@ def left_behind():
 def unload(what):
     """Undo what one module did that was loaded."""
     for patch in os.listdir(PATCHES):
-        disable(patch)
+        # Somebody can be in the way, but not for long.
+        wait(patch, lambda patch=patch: disable(patch) != 'EBUSY')
     for name in left_behind():
         err = remove(name)
         if err:
