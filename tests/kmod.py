@@ -68,10 +68,9 @@ def load(image):
 
 
 def disable(patch):
-    enabled = f'{PATCHES}/{patch}/enabled'
-    err = write(enabled, '0')
+    err = write(f'{PATCHES}/{patch}/enabled', '0')
     if not err:
-        wait(patch, lambda: not os.path.exists(enabled))
+        wait(patch, lambda: not os.path.exists(f'{PATCHES}/{patch}'))
     return err
 
 
