@@ -18,12 +18,12 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include "../module/internal.h"
@@ -157,7 +157,7 @@ void klp_patch_free_finish(struct klp_patch *patch)
 	wait_for_completion(&patch->finish);
 	klp_for_each_object_static(patch, obj) {
 		while (klp_object_goes(obj))
-			msleep(1);
+			schedule_timeout_uninterruptible(1);
 	}
 	/* Where tasks may still be in its text, the module must stay. */
 	if (!patch->forced)
