@@ -120,40 +120,23 @@ bool arch_within_kprobe_blacklist(unsigned long addr)
 	return READ_ONCE(klp_asking) != current && klp_is_claimed(addr);
 }
 
-static bool klp_find_probe(unsigned long addr, bool also_gone)
+static bool klp_has_probe(unsigned long addr)
 {
 	const struct kprobe *probe;
 	bool probed;
 
 	preempt_disable();
 	probe = get_kprobe((void *)addr);
-	probed = probe && (also_gone || !(probe->flags & KPROBE_FLAG_GONE));
+	/* What is left of one in a module that went is none. */
+	probed = probe && !(probe->flags & KPROBE_FLAG_GONE);
 	preempt_enable();
 
 	return probed;
 }
 
 /**
- * klp_guard_has_probe() - is there a kprobe at an address, or what is left of one?
- * @addr:	the address
- *
- * When a module goes its probes are disarmed for good, but stay registered. In a
- * module that is then loaded to the same place they are never hit, but kprobes take
- * a breakpoint there for theirs.
- *
- * Context: Any.
- * Return: true if there is.
- */
-bool klp_guard_has_probe(unsigned long addr)
-{
-	return klp_find_probe(addr, true);
-}
-
-/**
  * klp_guard_find_probe() - look for a kprobe in text
  * @ranges:	the text
- *
- * What is left of one in a module that went is none.
  *
  * Context: Process context, may sleep.
  * Return: the address of a kprobe, armed or not, or 0 if there is none.
@@ -166,7 +149,7 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 	for (i = 0; i < ranges->nr; i++) {
 		for (addr = ranges->range[i].start;
 		     addr < ranges->range[i].end; addr++) {
-			if (klp_find_probe(addr, false))
+			if (klp_has_probe(addr))
 				return addr;
 		}
 		cond_resched();
@@ -253,11 +236,6 @@ static bool klp_in_blacklist(unsigned long addr)
 	return blacklisted;
 }
 #else
-bool klp_guard_has_probe(unsigned long addr)
-{
-	return false;
-}
-
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 {
 	return 0;

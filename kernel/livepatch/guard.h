@@ -33,7 +33,6 @@ int __must_check klp_guard_site(const char *name, void *func,
 bool klp_guard_call(unsigned long addr);
 bool klp_guard_reentered(const struct klp_site *site,
 			 const struct klp_ranges *text);
-bool klp_guard_has_probe(unsigned long addr);
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
 int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
 int __must_check klp_guard_add_trampolines(struct klp_ranges *busy);

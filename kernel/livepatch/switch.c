@@ -322,15 +322,6 @@ static void klp_switch_drop_changed(struct klp_switch *sw)
 	sw->nr_edits = kept;
 }
 
-/*
- * Is there a kprobe, or what is left of one? Whoever hits an INT3 there goes where
- * that says, and not to klp_int3().
- */
-static bool klp_switch_edit_probed(const struct klp_edit *edit)
-{
-	return klp_guard_has_probe(edit->addr);
-}
-
 /* Where the first edit is of which that is so, or 0. */
 static unsigned long klp_switch_find(const struct klp_switch *sw,
 				     bool (*is)(const struct klp_edit *edit))
@@ -365,7 +356,7 @@ int klp_switch_look(struct klp_switch *sw)
 	sw->probe = klp_guard_find_probe(&sw->unprobed);
 	/* No INT3 is written where nobody is. */
 	if (!sw->probe && sw->mode != KLP_SWITCH_STILL)
-		sw->probe = klp_switch_find(sw, klp_switch_edit_probed);
+		sw->probe = klp_switch_find(sw, klp_edit_probed);
 	if (sw->probe)
 		return -EBUSY;
 

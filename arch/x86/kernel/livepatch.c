@@ -338,6 +338,22 @@ bool klp_edit_fits(const struct klp_edit *edit)
 	return !memcmp((void *)edit->addr, edit->was, KLP_SITE_SIZE);
 }
 
+/**
+ * klp_edit_probed() - is there a kprobe at an edit, or what is left of one?
+ * @edit:	the edit
+ *
+ * When a module goes its probes are disarmed for good, but stay registered. In a
+ * module that is then loaded to the same place they are never hit, but kprobes take
+ * an INT3 there for theirs, so that klp_int3() never hears of it.
+ *
+ * Context: Any.
+ * Return: true if there is.
+ */
+bool klp_edit_probed(const struct klp_edit *edit)
+{
+	return klp_is_probed(edit->addr);
+}
+
 static struct page *klp_text_page(unsigned long addr)
 {
 	if (core_kernel_text(addr))

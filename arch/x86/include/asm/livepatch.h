@@ -127,6 +127,7 @@ void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 int __must_check klp_edit_call(struct klp_edit *edit, unsigned long addr,
 			       void *from, void *to, void *trap);
 bool klp_edit_fits(const struct klp_edit *edit);
+bool klp_edit_probed(const struct klp_edit *edit);
 
 void * __must_check klp_edits_map(struct klp_edit *edits, unsigned int nr);
 void klp_edits_unmap(void *map);
