@@ -186,14 +186,22 @@ static void calls_stale(struct kunit *test)
 	mutex_unlock(&text_mutex);
 }
 
-/* Functions with the same replacement: each call finds back to its own. */
-static void calls_shared(struct kunit *test)
+/* Two functions with the same replacement. */
+static struct lpt_patch *enabled_shared(struct kunit *test)
 {
 	struct lpt_patch *p = lpt_patch(test, "lpt_shared");
 
 	lpt_replace(p, "lpt_one", lpt_one_new);
 	lpt_replace(p, "lpt_two", lpt_one_new);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
+	return p;
+}
+
+/* Each call finds back to its own. */
+static void calls_shared(struct kunit *test)
+{
+	struct lpt_patch *p = enabled_shared(test);
+
 	expect_call(test, &plain, lpt_one_new, 72);
 	expect_call(test, &two, lpt_one_new, 72);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
@@ -204,12 +212,9 @@ static void calls_shared(struct kunit *test)
 /* And none of them goes where only the other does. */
 static void calls_shared_stacked(struct kunit *test)
 {
-	struct lpt_patch *p = lpt_patch(test, "lpt_shared");
+	struct lpt_patch *p = enabled_shared(test);
 	struct lpt_patch *second;
 
-	lpt_replace(p, "lpt_one", lpt_one_new);
-	lpt_replace(p, "lpt_two", lpt_one_new);
-	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
 	second = enabled(test, "lpt_second", lpt_one_newer);
 	expect_call(test, &plain, lpt_one_newer, 73);
 	expect_call(test, &two, lpt_one_new, 72);
