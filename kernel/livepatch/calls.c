@@ -16,11 +16,11 @@
  * whatever they say. So an update wins at any time; if it is to a function that is
  * patched, the calls go through its entry until the next switch.
  *
- * What we have redirected we find again that way when the replacement goes, in
- * every module that could still run it: those that klp_module_going() does not
- * know of yet, which takes klp_mutex. A call that is being updated can go to a
- * replacement for a moment longer; but not when that is freed, as an update holds
- * the lock that static_call_module_notify() takes for every module that goes.
+ * When a patch goes no call may be left that leads into its module. What key and
+ * text do not say together then, because the key is being updated, or because the
+ * function went with its module, goes to what the key says. So all calls are looked
+ * at that can still be run: those of modules of which klp_module_going() does not
+ * know yet, which takes klp_mutex; the others are waited for, see patch.c.
  */
 
 #include <linux/bsearch.h>
@@ -92,6 +92,7 @@ int klp_moves_add(struct klp_moves *moves, void *func, void *from, void *to)
  */
 void klp_moves_free(struct klp_moves *moves)
 {
+	klp_ranges_free(&moves->gone);
 	kvfree(moves->move);
 	*moves = (struct klp_moves){};
 }
@@ -144,30 +145,57 @@ static bool klp_call_stays(unsigned long addr, const struct module *mod)
 	return core_kernel_text(addr) && !is_kernel_inittext(addr);
 }
 
+/* Is it in the text of a module that goes? There are hardly ever more than one. */
+static bool klp_call_is_gone(const struct klp_moves *moves, const void *target)
+{
+	const struct klp_range *range;
+	unsigned int i;
+
+	for (i = 0; i < moves->gone.nr; i++) {
+		range = &moves->gone.range[i];
+		if ((unsigned long)target >= range->start &&
+		    (unsigned long)target < range->end)
+			return true;
+	}
+
+	return false;
+}
+
 static int klp_call_look(const struct klp_calls *calls,
 			 const struct static_call_site *site,
 			 const struct module *mod)
 {
 	unsigned long addr = (unsigned long)&site->addr + site->addr;
 	const struct static_call_key *key = klp_call_key(site);
+	const struct klp_moves *moves = calls->moves;
 	const struct klp_move *move;
 	struct klp_move wanted;
+	bool gone;
 
 	if (!klp_call_stays(addr, mod))
 		return 0;
 
 	/* Nearly all calls are of something else. */
 	wanted.from = klp_call_target(addr);
-	if (!klp_move_find(calls->moves, &wanted, klp_move_cmp_from))
+	gone = klp_call_is_gone(moves, wanted.from);
+	if (!gone && !klp_move_find(moves, &wanted, klp_move_cmp_from))
 		return 0;
 
 	/* Its owner can change his mind until text_mutex is held. */
 	wanted.func = READ_ONCE(key->func);
-	move = klp_move_find(calls->moves, &wanted, klp_move_cmp);
+	move = klp_move_find(moves, &wanted, klp_move_cmp);
+	if (!move && gone && wanted.func != wanted.from) {
+		/* Who is about to make it call nothing must have done so. */
+		if (!wanted.func)
+			wanted.func = wanted.from;
+		wanted.to = wanted.func;
+		wanted.trap = wanted.func;
+		move = &wanted;
+	}
 	if (!move || !klp_guard_call(addr))
 		return 0;
 
-	return calls->found(calls->data, addr, key, move);
+	return calls->found(calls->data, addr, key, move, gone);
 }
 
 static int klp_calls_look(const struct klp_calls *calls,

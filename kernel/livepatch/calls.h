@@ -4,6 +4,7 @@
 
 #include <linux/static_call.h>
 #include <linux/types.h>
+#include "idle.h"
 
 /**
  * struct klp_move - what becomes of those who call a version of a function
@@ -24,11 +25,13 @@ struct klp_move {
  * @move:	the moves
  * @nr:		how many there are
  * @max:	how many there is room for
+ * @gone:	text to which no call may lead afterwards
  */
 struct klp_moves {
 	struct klp_move *move;
 	unsigned int nr;
 	unsigned int max;
+	struct klp_ranges gone;
 };
 
 /* By the linker: those of vmlinux. */
@@ -53,12 +56,13 @@ void klp_moves_free(struct klp_moves *moves);
  * @addr:	where the call is
  * @key:	its key
  * @move:	what becomes of it
+ * @gone:	must it not stay as it is?
  *
  * Return: 0, or an error to stop.
  */
 typedef int klp_call_fn(void *data, unsigned long addr,
 			const struct static_call_key *key,
-			const struct klp_move *move);
+			const struct klp_move *move, bool gone);
 
 int __must_check klp_calls_find(struct klp_moves *moves, klp_call_fn *found,
 				void *data);

@@ -308,6 +308,16 @@ static bool klp_switch_entry_changed(const struct klp_edit *edit)
 	return !edit->key && !klp_edit_fits(edit);
 }
 
+/*
+ * Is a call about to be updated that leads to what goes? Its owner waits for
+ * text_mutex; let him have it.
+ */
+static bool klp_switch_call_pending(const struct klp_edit *edit)
+{
+	return edit->gone && klp_edit_fits(edit) &&
+	       READ_ONCE(edit->key->func) != edit->func;
+}
+
 /* What goes elsewhere now is no matter of ours any more. */
 static void klp_switch_drop_changed(struct klp_switch *sw)
 {
@@ -346,8 +356,8 @@ static unsigned long klp_switch_find(const struct klp_switch *sw,
  * is held.
  *
  * Context: Process context. Caller holds text_mutex.
- * Return: 0, -EBUSY if there is a probe, or -EADDRINUSE if somebody else has
- *	   changed the text.
+ * Return: 0, -EBUSY if there is a probe, or a static call that somebody is about to
+ *	   update, or -EADDRINUSE if somebody else has changed the text.
  */
 int klp_switch_look(struct klp_switch *sw)
 {
@@ -363,6 +373,10 @@ int klp_switch_look(struct klp_switch *sw)
 	sw->changed = klp_switch_find(sw, klp_switch_entry_changed);
 	if (sw->changed)
 		return -EADDRINUSE;
+
+	sw->pending = klp_switch_find(sw, klp_switch_call_pending);
+	if (sw->pending)
+		return -EBUSY;
 
 	klp_switch_drop_changed(sw);
 	return 0;
@@ -431,6 +445,7 @@ static int klp_switch_attempt(struct klp_switch *sw, bool thorough)
 	klp_idle_init(&sw->idle, &sw->busy, sw->mode == KLP_SWITCH_FORCED);
 	sw->probe = 0;
 	sw->changed = 0;
+	sw->pending = 0;
 	if (!thorough && klp_switch_still_blocked(sw))
 		return -EBUSY;
 
@@ -508,7 +523,7 @@ static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
 
 static int klp_switch_add_call(void *data, unsigned long addr,
 			       const struct static_call_key *key,
-			       const struct klp_move *move)
+			       const struct klp_move *move, bool gone)
 {
 	struct klp_edit edit;
 	int ret;
@@ -516,10 +531,11 @@ static int klp_switch_add_call(void *data, unsigned long addr,
 	ret = klp_edit_call(&edit, addr, move->from, move->to, move->trap);
 	/* Who is too far away gets there by the function's entry. */
 	if (ret)
-		return move->from == move->func ? 0 : ret;
+		return gone ? ret : 0;
 
 	edit.key = key;
 	edit.func = move->func;
+	edit.gone = gone;
 	return klp_switch_add_edit(data, &edit);
 }
 
@@ -598,5 +614,8 @@ void klp_switch_report(const struct klp_switch *sw)
 	if (sw->probe)
 		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
 			(void *)sw->probe);
+	if (sw->pending)
+		pr_warn("'%s': blocked by a static call at %pS, which is being updated\n",
+			sw->name, (void *)sw->pending);
 	klp_idle_report(&sw->idle, sw->name);
 }

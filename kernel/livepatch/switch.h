@@ -62,6 +62,7 @@ struct klp_switch_stats {
  * @idle:	who was in the way at the last attempt
  * @probe:	the kprobe that was in the way at the last attempt, or 0
  * @changed:	a site that somebody else had changed at the last attempt, or 0
+ * @pending:	a static call that somebody was about to update then, or 0
  * @stats:	what it cost
  */
 struct klp_switch {
@@ -80,6 +81,7 @@ struct klp_switch {
 	struct klp_idle idle;
 	unsigned long probe;
 	unsigned long changed;
+	unsigned long pending;
 	struct klp_switch_stats stats;
 };
 

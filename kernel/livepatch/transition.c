@@ -156,7 +156,9 @@ static int klp_patch_leave(struct klp_patch *patch, struct klp_switch *sw)
 	if (!text->size || sw->mode == KLP_SWITCH_FORCED)
 		return 0;
 
-	return klp_ranges_add(&sw->busy, (unsigned long)text->base, text->size);
+	return klp_ranges_add(&sw->busy, (unsigned long)text->base, text->size) ?:
+	       klp_ranges_add(&sw->moves.gone, (unsigned long)text->base,
+			      text->size);
 }
 
 /* The patches that a patch takes over from. */

@@ -242,6 +242,60 @@ static void calls_chained(struct kunit *test)
 	expect_call(test, &two, lpt_two, 701);
 }
 
+/* A patch of which the replacement of lpt_one() is all the text there is. */
+static struct lpt_patch *enabled_alone(struct kunit *test)
+{
+	struct lpt_patch *p = enabled(test, "lpt_first", lpt_one_new);
+
+	p->mod.mem[MOD_TEXT] = (struct module_memory){
+		.base	= lpt_one_new,
+		.size	= p->funcs[0].new_size,
+	};
+	return p;
+}
+
+/* As an update begins, before it writes to any call. */
+static void set_key(void *func)
+{
+	WRITE_ONCE(STATIC_CALL_KEY(lpt_call).func, func);
+}
+
+/* No call is left that leads to a patch that goes, whatever the key says. */
+static void calls_gone(struct kunit *test)
+{
+	struct lpt_patch *p = enabled_alone(test);
+
+	set_key(lpt_two);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &plain, lpt_two, 701);
+	expect_call(test, &tail, lpt_two, 701);
+	static_call_update(lpt_call, lpt_one);
+}
+
+static void *set_key_and_map(struct klp_edit *edits, unsigned int nr)
+{
+	set_key(lpt_two);
+	return map(edits, nr);
+}
+
+/* Who has begun an update meanwhile must be done with it. */
+static void calls_pending(struct kunit *test)
+{
+	struct lpt_patch *p = enabled_alone(test);
+
+	kunit_activate_static_stub(test, klp_edits_map, set_key_and_map);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
+	expect_call(test, &plain, lpt_one_new, 72);
+
+	set_key(NULL);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
+	expect_call(test, &plain, lpt_one_new, 72);
+
+	set_key(lpt_one);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &plain, lpt_one, 71);
+}
+
 /* A switch that fails leaves them alone. */
 static void calls_busy(struct kunit *test)
 {
@@ -275,6 +329,8 @@ static struct kunit_case calls_cases[] = {
 	KUNIT_CASE(calls_shared),
 	KUNIT_CASE(calls_shared_stacked),
 	KUNIT_CASE(calls_chained),
+	KUNIT_CASE(calls_gone),
+	KUNIT_CASE_SLOW(calls_pending),
 	KUNIT_CASE_SLOW(calls_busy),
 	KUNIT_CASE(calls_noinstr),
 	{}

@@ -37,6 +37,7 @@ struct klp_site {
  * @key:	the key of the static call that they are; NULL for the entry of a
  *		function, which nobody else may change
  * @func:	the function that the key must say, else they are left alone
+ * @gone:	or, if they must not stay as they are, nothing can be edited now
  * @alias:	writable mapping of them
  */
 struct klp_edit {
@@ -47,6 +48,7 @@ struct klp_edit {
 	bool call;
 	const struct static_call_key *key;
 	void *func;
+	bool gone;
 	u8 *alias;
 };
 
