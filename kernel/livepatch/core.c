@@ -284,7 +284,7 @@ int klp_module_coming(struct module *mod)
 	}
 
 	mutex_lock(&klp_mutex);
-	mod->klp_alive = true;
+	WRITE_ONCE(mod->klp_alive, true);
 
 	klp_for_each_patch(patch) {
 		obj = klp_find_object(patch, mod);
@@ -295,7 +295,7 @@ int klp_module_coming(struct module *mod)
 		if (ret) {
 			pr_warn("patch '%s' failed for module '%s', refusing to load module '%s'\n",
 				patch->mod->name, mod->name, mod->name);
-			mod->klp_alive = false;
+			WRITE_ONCE(mod->klp_alive, false);
 			klp_patches_going(mod);
 			ret = klp_refuse_later(mod, ret);
 			break;
@@ -382,7 +382,7 @@ void klp_module_going(struct module *mod)
 	klp_abandon(mod);
 
 	mutex_lock(&klp_mutex);
-	mod->klp_alive = false;
+	WRITE_ONCE(mod->klp_alive, false);
 	klp_patches_going(mod);
 	mutex_unlock(&klp_mutex);
 }

@@ -9,11 +9,11 @@
  * get there any more, so that it may be unloaded then. A switch that was forced
  * proves no such thing, so the module stays for good.
  *
- * A module that goes is forgotten as it is, with its functions redirected, as
- * nobody calls them any more but who still has one of its files in sysfs. So what
- * these functions reach is left as it is: the relocations for the module are cleared
- * when it comes back, and the patch is not let go of before the module's files are
- * gone.
+ * A module that goes is forgotten as it is, with its functions and static calls
+ * redirected, as nobody runs them any more but who still has one of its files in
+ * sysfs. So what these reach is left as it is: the relocations for the module are
+ * cleared when it comes back, and no patch is let go of before the module's files
+ * are gone.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -122,51 +122,64 @@ void klp_patch_free_start(struct klp_patch *patch)
 	klp_free_objects(patch);
 }
 
-/* Was an object forgotten, and still has files in sysfs? */
-static bool klp_object_goes(const struct klp_object *obj)
+/*
+ * Is there a module that klp_module_going() has forgotten, and that still has files
+ * in sysfs? When these are gone it is unformed.
+ */
+static bool klp_some_module_goes(void)
 {
 	const struct module *mod;
-	bool goes;
-
-	if (!obj->name)
-		return false;
+	bool goes = false;
 
 	mutex_lock(&module_mutex);
-	mod = find_module_all(obj->name, strlen(obj->name), true);
-	/* After its files are gone it is unformed. */
-	goes = mod && !mod->klp_alive && mod->state == MODULE_STATE_GOING;
+	list_for_each_entry(mod, &modules, list) {
+		if (READ_ONCE(mod->state) == MODULE_STATE_GOING &&
+		    !READ_ONCE(mod->klp_alive))
+			goes = true;
+	}
 	mutex_unlock(&module_mutex);
 
 	return goes;
 }
 
-/**
- * klp_patch_free_finish() - give a patch back, the part that must not hold it
- * @patch:	the patch, which may be gone afterwards
- *
+/*
  * The last users of the kobject can be readers and writers of sysfs files, who
  * take klp_mutex.
- *
- * Context: Process context, may sleep.
  */
-void klp_patch_free_finish(struct klp_patch *patch)
+static void klp_patch_free_kobj(struct klp_patch *patch)
 {
-	struct klp_object *obj;
-
 	kobject_put(&patch->kobj);
 	wait_for_completion(&patch->finish);
-	klp_for_each_object_static(patch, obj) {
-		while (klp_object_goes(obj))
-			schedule_timeout_uninterruptible(1);
-	}
+}
+
+static void klp_patch_put_module(struct klp_patch *patch)
+{
 	/* Where tasks may still be in its text, the module must stay. */
 	if (!patch->forced)
 		module_put(patch->mod);
 }
 
+/**
+ * klp_patch_free_finish() - give a patch back, the part that must not hold it
+ * @patch:	the patch, which was never enabled, and may be gone afterwards
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_patch_free_finish(struct klp_patch *patch)
+{
+	klp_patch_free_kobj(patch);
+	klp_patch_put_module(patch);
+}
+
+/* The patch was enabled, so others can still lead to it. */
 static void klp_patch_free_work(struct work_struct *work)
 {
-	klp_patch_free_finish(container_of(work, struct klp_patch, free_work));
+	struct klp_patch *patch = container_of(work, struct klp_patch, free_work);
+
+	klp_patch_free_kobj(patch);
+	while (klp_some_module_goes())
+		schedule_timeout_uninterruptible(1);
+	klp_patch_put_module(patch);
 }
 
 /**
