@@ -340,13 +340,14 @@ static void klp_undo(struct klp_patch *patch)
  */
 static void klp_abandon(const struct module *mod)
 {
-	struct klp_patch *patch, *last = NULL;
+	struct klp_patch *patch;
 	unsigned int delay = 10;
+	bool said = false;
 
 	for (;;) {
 		mutex_lock(&klp_mutex);
 		patch = klp_find_patch(mod);
-		if (patch && !last)
+		if (patch && !said)
 			pr_err("module '%s' goes, and its patch is enabled\n",
 			       mod->name);
 		if (patch)
@@ -355,14 +356,13 @@ static void klp_abandon(const struct module *mod)
 		if (!patch)
 			break;
 
-		last = patch;
+		said = true;
 		msleep(delay);
 		delay = min(2 * delay, 10000);
 	}
 
-	/* It is part of the module. */
-	if (last)
-		flush_work(&last->free_work);
+	/* Somebody else may have disabled it. */
+	klp_patch_free_wait(mod);
 }
 
 /**

@@ -171,6 +171,9 @@ void klp_patch_free_finish(struct klp_patch *patch)
 	klp_patch_put_module(patch);
 }
 
+/* Those that were enabled and are being given back, under klp_mutex. */
+static LIST_HEAD(klp_patches_freed);
+
 /* The patch was enabled, so others can still lead to it. */
 static void klp_patch_free_work(struct work_struct *work)
 {
@@ -179,6 +182,10 @@ static void klp_patch_free_work(struct work_struct *work)
 	klp_patch_free_kobj(patch);
 	while (klp_some_module_goes())
 		schedule_timeout_uninterruptible(1);
+
+	mutex_lock(&klp_mutex);
+	list_del_init(&patch->list);
+	mutex_unlock(&klp_mutex);
 	klp_patch_put_module(patch);
 }
 
@@ -193,7 +200,30 @@ static void klp_patch_free_work(struct work_struct *work)
 void klp_patch_free_async(struct klp_patch *patch)
 {
 	klp_patch_free_start(patch);
+	list_add(&patch->list, &klp_patches_freed);
 	schedule_work(&patch->free_work);
+}
+
+/**
+ * klp_patch_free_wait() - wait until a patch that goes has been given back
+ * @mod:	its module, which must not be freed before; or any other
+ *
+ * Context: Process context, may sleep. Takes klp_mutex.
+ */
+void klp_patch_free_wait(const struct module *mod)
+{
+	struct klp_patch *patch, *found = NULL;
+
+	mutex_lock(&klp_mutex);
+	list_for_each_entry(patch, &klp_patches_freed, list) {
+		if (patch->mod == mod)
+			found = patch;
+	}
+	mutex_unlock(&klp_mutex);
+
+	/* It is part of the module, so it is there even if the work is done. */
+	if (found)
+		flush_work(&found->free_work);
 }
 
 static bool klp_same_symbol(const struct klp_func *a, const struct klp_func *b)

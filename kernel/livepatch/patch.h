@@ -23,6 +23,7 @@ void klp_patch_unload(struct klp_patch *patch);
 void klp_patch_free_start(struct klp_patch *patch);
 void klp_patch_free_finish(struct klp_patch *patch);
 void klp_patch_free_async(struct klp_patch *patch);
+void klp_patch_free_wait(const struct module *mod);
 
 int __must_check klp_object_init_loaded(struct klp_patch *patch,
 					struct klp_object *obj);

@@ -4,6 +4,8 @@
  * another one which function of vmlinux.
  */
 
+#include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
@@ -59,8 +61,9 @@ static struct bad bads[] = {
 	{ "wrong_position", { { .name = "lpt_target" } },
 	  { { .old_name = "lpt_target_read", .new_func = lpt_bad_new,
 	      .old_sympos = 2 } } },
-	/* This one is good, but the module is not. */
+	/* These are good, but the module is not. */
 	{ "init_fails", { { .name = "lpt_target" } }, { GOOD } },
+	{ "init_disables", { { .name = "lpt_target" } }, { GOOD } },
 	{ "data", { { .name = "lpt_target" } }, { NAMED("at_init") } },
 	{ "function", { {} }, { NAMED("") } },
 	{ "own_replacement", { {} },
@@ -74,9 +77,25 @@ static struct klp_patch patch = {
 	.mod = THIS_MODULE,
 };
 
+/* As somebody in user space could meanwhile. */
+static int disable_patch(void)
+{
+	const char *path = "/sys/kernel/livepatch/lpt_bad/enabled";
+	struct file *file = filp_open(path, O_WRONLY, 0);
+	ssize_t ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	ret = kernel_write(file, "0", 1, NULL);
+	filp_close(file, NULL);
+	return ret < 0 ? ret : 0;
+}
+
 static int __init lpt_bad_init(void)
 {
 	unsigned int i, j;
+	int ret;
 
 	for (i = 0; i < ARRAY_SIZE(bads); i++) {
 		struct bad *bad = &bads[i];
@@ -96,7 +115,10 @@ static int __init lpt_bad_init(void)
 			bad->funcs[0].old_name = function;
 		if (!strcmp(how, "init_replacement"))
 			bad->funcs[0].new_func = lpt_bad_init;
-		return klp_enable_patch(&patch) ?: -EIO;
+		ret = klp_enable_patch(&patch);
+		if (!ret && !strcmp(how, "init_disables"))
+			ret = disable_patch();
+		return ret ?: -EIO;
 	}
 
 	return -ENOENT;
