@@ -23,6 +23,7 @@
 #include <linux/kstrtox.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
+#include <linux/memory.h>
 #include <linux/module.h>
 #include <linux/moduleloader.h>
 #include <linux/string.h>
@@ -271,6 +272,22 @@ static void klp_reloc_undo(const struct klp_reloc *reloc)
 {
 	clear_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
 			   reloc->secndx, reloc->mod);
+}
+
+/*
+ * Nothing is compared: the symbols may be used elsewhere, too, and have been given
+ * other addresses since.
+ */
+static void klp_reloc_clear_written(const struct klp_reloc *reloc)
+{
+	unsigned long start = klp_reloc_target(reloc)->sh_addr;
+	const Elf_Rela *rela;
+
+	mutex_lock(&text_mutex);
+	for (rela = reloc->relas; rela < reloc->relas + reloc->nr_relas; rela++)
+		klp_rela_clear(start + rela->r_offset,
+			       klp_rela_size(ELF_R_TYPE(rela->r_info)));
+	mutex_unlock(&text_mutex);
 }
 
 #ifdef CONFIG_JUMP_LABEL
@@ -532,6 +549,7 @@ static int klp_reloc_match(const struct klp_patch *patch,
 	return 1;
 }
 
+/* All sections before that one were written. */
 static void klp_reloc_clear_before(struct klp_patch *patch,
 				   struct klp_object *obj, unsigned int end)
 {
@@ -540,7 +558,7 @@ static void klp_reloc_clear_before(struct klp_patch *patch,
 
 	for (i = 1; i < end; i++) {
 		if (klp_reloc_match(patch, obj, i, &reloc) > 0)
-			klp_reloc_undo(&reloc);
+			klp_reloc_clear_written(&reloc);
 	}
 }
 

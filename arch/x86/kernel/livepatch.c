@@ -490,6 +490,24 @@ void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 	}
 }
 
+/**
+ * klp_rela_clear() - clear what a relocation has written
+ * @addr:	where it was written, in a module
+ * @size:	what klp_rela_size() says
+ *
+ * Nobody runs it before it is written again, by who has all CPUs serialise.
+ *
+ * Context: Process context. Caller holds text_mutex.
+ */
+void klp_rela_clear(unsigned long addr, unsigned int size)
+{
+	static const u64 zero;
+
+	lockdep_assert_held(&text_mutex);
+
+	text_poke((void *)addr, &zero, size);
+}
+
 static void klp_sync_cpu(void *unused)
 {
 	sync_core();

@@ -102,6 +102,8 @@ static inline unsigned int klp_rela_size(unsigned long type)
 	}
 }
 
+void klp_rela_clear(unsigned long addr, unsigned int size);
+
 /**
  * klp_task_sp() - where the part of a task's stack begins that is in use
  * @task:	the current task, or one that does not run
