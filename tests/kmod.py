@@ -84,11 +84,11 @@ def remove(name):
 
 
 def left_behind():
-    """Patches, and modules of the tests but the one that is patched."""
+    """Patches, and modules of the tests but what they work on."""
     modules = [line.split()[0] for line in read('/proc/modules').splitlines()]
     return os.listdir(PATCHES) + [
         name for name in modules
-        if name.startswith('lpt_') and name != 'lpt_target']
+        if name.startswith('lpt_') and name not in ('lpt_target', 'lpt_base')]
 
 
 def unload(what):

@@ -38,6 +38,9 @@
 #define KLP_SYMBOL_PREFIX	".klp.sym."
 #define KLP_VMLINUX		"vmlinux"
 
+/* What an entry says of the place is in the lowest bits of the key's address. */
+#define KLP_KEY_FLAGS		3UL
+
 /**
  * struct klp_reloc - one relocation section of a patch module
  * @mod:	the module
@@ -364,15 +367,17 @@ static bool klp_table_is_sound(const struct klp_reloc *reloc,
 	const Elf_Rela *rela;
 	const Elf_Sym *sym;
 	const char *name;
+	unsigned long key;
 
 	for (rela = reloc->relas; rela < reloc->relas + reloc->nr_relas; rela++) {
 		sym = &reloc->symtab[ELF_R_SYM(rela->r_info)];
 		name = reloc->strtab + sym->st_name +
 		       strlen(KLP_SYMBOL_PREFIX KLP_VMLINUX ".");
+		/* It can be a part of what the symbol names. */
+		key = (sym->st_value + rela->r_addend) & ~KLP_KEY_FLAGS;
 		if (rela->r_offset % table->entry_size != table->key_offset ||
 		    !table->has_key((void *)(target->sh_addr + rela->r_offset),
-				    sym->st_value) ||
-		    !table->is_key(sym->st_value, name))
+				    key) || !table->is_key(key, name))
 			return false;
 	}
 

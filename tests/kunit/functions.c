@@ -88,12 +88,12 @@ noinline int lpt_sleeper_new(struct lpt_park *park)
 	return LPT_NEW;
 }
 
-DEFINE_STATIC_KEY_FALSE(lpt_key);
+DEFINE_STATIC_KEY_ARRAY_FALSE(lpt_keys, 2);
 
 /* The jump label is the first instruction. */
 noinline int lpt_jump_label(void)
 {
-	if (static_branch_unlikely(&lpt_key))
+	if (static_branch_unlikely(&lpt_keys[0]))
 		return LPT_NEW;
 	return LPT_OLD;
 }
@@ -102,7 +102,7 @@ noinline int lpt_jump_label(void)
 noinline int lpt_late_label(void)
 {
 	asm volatile("nop");
-	if (static_branch_unlikely(&lpt_key))
+	if (static_branch_unlikely(&lpt_keys[1]))
 		return LPT_NEW;
 	return LPT_OLD;
 }
@@ -178,9 +178,9 @@ static int branch_set(const char *val, const struct kernel_param *kp)
 	int ret = kstrtobool(val, &on);
 
 	if (!ret && on)
-		static_branch_enable(&lpt_key);
+		static_branch_enable(&lpt_keys[1]);
 	else if (!ret)
-		static_branch_disable(&lpt_key);
+		static_branch_disable(&lpt_keys[1]);
 	return ret;
 }
 

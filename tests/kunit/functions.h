@@ -38,7 +38,7 @@ int lpt_calls(int x);
 int lpt_calls_two(int x);
 int lpt_calls_noinstr(int x);
 
-DECLARE_STATIC_KEY_FALSE(lpt_key);
+extern struct static_key_false lpt_keys[2];
 DECLARE_STATIC_CALL(lpt_call, lpt_one);
 DECLARE_STATIC_CALL(lpt_call_two, lpt_two);
 

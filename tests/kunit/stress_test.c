@@ -114,9 +114,9 @@ static void static_call_round(struct worker *worker)
 
 static void jump_label_round(struct worker *worker)
 {
-	static_branch_enable(&lpt_key);
+	static_branch_enable(&lpt_keys[0]);
 	must(worker, lpt_jump_label() == LPT_NEW);
-	static_branch_disable(&lpt_key);
+	static_branch_disable(&lpt_keys[0]);
 	must(worker, lpt_jump_label() == LPT_OLD);
 }
 

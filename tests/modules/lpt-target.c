@@ -7,23 +7,23 @@
  *   parameters/secret		what lpt_target_read() returns
  *   parameters/init		the versions as its init function saw them
  *   parameters/keys		what lpt_target_keys() writes
- *   parameters/call		0 or 1: what the static call lpt_target_call calls
- *   parameters/branch		0 or 1: the static key lpt_target_key
+ *   parameters/call, branch	see lpt-own.h
  *   parameters/called		what the text of a static call of this module says
  *   parameters/hold		who reads it stays until he gets a signal
  */
 
 #include <linux/compiler.h>
 #include <linux/init.h>
-#include <linux/jump_label.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/preempt.h>
 #include <linux/sched.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
-#include "lpt-bool.h"
 #include "lpt-target.h"
+
+#define LPT_PREFIX	lpt_target_
+#include "lpt-own.h"
 
 #define DEFINE(i)					\
 static noinline __used char lpt_target_##i(void)	\
@@ -85,51 +85,6 @@ static int secret_get(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops secret_ops = { .get = secret_get };
 module_param_cb(secret, &secret_ops, NULL, 0444);
-
-static noinline int lpt_target_first(int x)
-{
-	OPTIMIZER_HIDE_VAR(x);
-	return x;
-}
-
-static noinline int lpt_target_second(int x)
-{
-	OPTIMIZER_HIDE_VAR(x);
-	return x + 1;
-}
-
-DEFINE_STATIC_CALL(lpt_target_call, lpt_target_first);
-static DEFINE_STATIC_KEY_FALSE(lpt_target_key);
-
-static int call_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n", static_call(lpt_target_call)(0));
-}
-
-static void call_to(bool new)
-{
-	static_call_update(lpt_target_call, new ? lpt_target_second : lpt_target_first);
-}
-
-LPT_BOOL(call, call_get);
-module_param_cb(call, &call_ops, NULL, 0600);
-
-static int branch_get(char *buffer, const struct kernel_param *kp)
-{
-	return sysfs_emit(buffer, "%d\n",
-			  static_branch_unlikely(&lpt_target_key) ? 1 : 0);
-}
-
-static void branch_to(bool on)
-{
-	if (on)
-		static_branch_enable(&lpt_target_key);
-	else
-		static_branch_disable(&lpt_target_key);
-}
-
-LPT_BOOL(branch, branch_get);
-module_param_cb(branch, &branch_ops, NULL, 0600);
 
 /* Where the call in call_get() goes. */
 static int called_get(char *buffer, const struct kernel_param *kp)

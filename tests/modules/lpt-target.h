@@ -3,6 +3,8 @@
 #ifndef _LPT_TARGET_H
 #define _LPT_TARGET_H
 
+#include <linux/jump_label.h>
+
 #define LPT_TEN(do, ten)					\
 	do(ten##0) do(ten##1) do(ten##2) do(ten##3) do(ten##4)	\
 	do(ten##5) do(ten##6) do(ten##7) do(ten##8) do(ten##9)
@@ -25,7 +27,8 @@
 int lpt_secret_of_target(int x);
 int lpt_secret_of_vmlinux(unsigned long addr);
 
-/* What lpt-keys calls: a function of the KUnit tests, and a trampoline. */
+/* What lpt-keys uses: of the KUnit tests, and a trampoline. */
+extern struct static_key_false lpt_keys[2];
 int lpt_two(int x);
 int lpt_call_of_target(int x);
 
