@@ -420,12 +420,17 @@ static const char * const klp_window_path[] = {
  * thunks of returns and of indirect calls, and the checks of sanitizers.
  */
 static const char * const klp_compiler_prefixes[] = {
-	"__x86_",
+	"__x86_indirect_",
+	"__x86_return_",
 	"call_depth_return_thunk",
 	"entry_untrain_ret",
 	"its_return_thunk",
-	"retbleed_",
-	"srso_",
+	"retbleed_return_thunk",
+	"retbleed_untrain_ret",
+	"srso_alias_",
+	"srso_return_thunk",
+	"srso_safe_ret",
+	"srso_untrain_ret",
 	"zen_untrain_ret",
 	"__asan_",
 	"__hwasan_",
