@@ -146,6 +146,19 @@ static int klp_reloc_object(const struct klp_reloc *reloc, char *objname,
 	return -EINVAL;
 }
 
+/* Does the section apply to what its name says? Another index is a mistake. */
+static int klp_reloc_check_target(const struct klp_reloc *reloc)
+{
+	const char *target = klp_reloc_target_name(reloc);
+	const char *name = strchr(reloc->name + strlen(KLP_SECTION_PREFIX), '.');
+
+	if (!strcmp(name + 1, target))
+		return 0;
+
+	pr_err("section %s applies to section '%s'\n", reloc->name, target);
+	return -EINVAL;
+}
+
 struct klp_symbol {
 	char objname[MODULE_NAME_LEN];
 	char name[KSYM_NAME_LEN];
@@ -241,6 +254,10 @@ static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 {
 	unsigned long i, symndx;
 	int ret;
+
+	ret = klp_reloc_check_target(reloc);
+	if (ret)
+		return ret;
 
 	for (i = 0; i < reloc->nr_relas; i++) {
 		symndx = ELF_R_SYM(reloc->relas[i].r_info);

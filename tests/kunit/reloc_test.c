@@ -117,7 +117,9 @@ static struct lpt_reloc *make_reloc(struct kunit *test, const char *objname)
 	r->patch.mod = &r->mod;
 	r->obj.name = objname;
 
+	strscpy(r->secnames[SEC_TARGET], ".data", NAME_SIZE);
 	r->sechdrs[SEC_TARGET] = (Elf_Shdr){
+		.sh_name = SEC_TARGET * NAME_SIZE,
 		.sh_type = SHT_PROGBITS,
 		.sh_flags = SHF_ALLOC | SHF_WRITE,
 		.sh_addr = (unsigned long)r->target,
@@ -220,6 +222,17 @@ static void reloc_section_name(struct kunit *test)
 	put_long(r->secnames[SEC_RELA], ".klp.rela.", MODULE_NAME_LEN - 1,
 		 ".data");
 	expect_fails(test, r, 0);
+}
+
+/* It applies to another section than its name says. */
+static void reloc_target_name(struct kunit *test)
+{
+	struct lpt_reloc *r = make_reloc(test, NULL);
+
+	strscpy(r->secnames[SEC_TARGET], ".rodata", NAME_SIZE);
+	expect_fails(test, r, -EINVAL);
+	strscpy(r->secnames[SEC_RELA], ".klp.rela.vmlinux..rodata", NAME_SIZE);
+	KUNIT_EXPECT_EQ(test, apply(r, SEC_RELA), 0);
 }
 
 static int find_nothing(const char *objname, const char *name,
@@ -490,6 +503,7 @@ static struct kunit_case reloc_cases[] = {
 	KUNIT_CASE(reloc_vmlinux),
 	KUNIT_CASE(reloc_other_object),
 	KUNIT_CASE(reloc_section_name),
+	KUNIT_CASE(reloc_target_name),
 	KUNIT_CASE(reloc_symbol_name),
 	KUNIT_CASE(reloc_symbol_not_found),
 	KUNIT_CASE(reloc_symbol_unmarked),
