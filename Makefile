@@ -143,27 +143,27 @@ rounds: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/rounds 200
 
 modules: $(this)/.built $(this)/samples/.built $(this)/tests/.built
-	@$(vm) --timeout 300 $(this) tests/vm/modules
+	@$(vm) --timeout 900 $(this) tests/vm/modules
 	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/coming 200 1
 
 patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
-	@$(vm) --timeout 300 $(this) tests/vm/refused
-	@$(vm) --timeout 300 $(this) tests/vm/replace
-	@$(vm) --timeout 300 $(this) tests/vm/samples
-	@$(vm) --timeout 300 $(this) tests/vm/keys
-	@$(vm) --timeout 300 $(this) tests/vm/telemetry
-	@$(vm) --timeout 300 --append livepatch.wait=1 $(this) tests/vm/wait
+	@$(vm) --timeout 900 $(this) tests/vm/refused
+	@$(vm) --timeout 900 $(this) tests/vm/replace
+	@$(vm) --timeout 900 $(this) tests/vm/samples
+	@$(vm) --timeout 900 $(this) tests/vm/keys
+	@$(vm) --timeout 900 $(this) tests/vm/telemetry
+	@$(vm) --timeout 900 --append livepatch.wait=1 $(this) tests/vm/wait
 
 stress: $(this)/.built $(this)/tests/.built
 	@scripts/stress $(tree) $(this) $(CPUS) $(ACCEL) $(STRESS_SECONDS) $(STRESS_SEED)
 
 ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
-	@$(vm) --timeout 300 $(this) tests/vm/ftrace
-	@$(vm) --timeout 300 $(this) tests/vm/probes
-	@$(vm) --timeout 300 --append "kunit.enable=1 \
+	@$(vm) --timeout 900 $(this) tests/vm/ftrace
+	@$(vm) --timeout 900 $(this) tests/vm/probes
+	@$(vm) --timeout 900 --append "kunit.enable=1 \
 		kunit.filter_glob=livepatch_switch.switch_*trap" \
 		$(this) tests/vm/paths
-	@$(vm) --timeout 300 $(this) tests/vm/telemetry
+	@$(vm) --timeout 900 $(this) tests/vm/telemetry
 
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
