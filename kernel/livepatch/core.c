@@ -19,6 +19,7 @@
 #include "exiting.h"
 #include "fault.h"
 #include "guard.h"
+#include "keys.h"
 #include "patch.h"
 #include "ran.h"
 #include "state.h"
@@ -166,6 +167,29 @@ static void klp_patches_going(struct module *mod)
 	}
 }
 
+static int klp_patches_coming(struct module *mod)
+{
+	struct klp_patch *patch;
+	struct klp_object *obj;
+	int ret;
+
+	klp_for_each_patch(patch) {
+		obj = klp_find_object(patch, mod);
+		if (!obj)
+			continue;
+
+		ret = klp_object_coming(patch, obj, mod);
+		if (ret) {
+			pr_warn("patch '%s' failed for module '%s', refusing to load module '%s'\n",
+				patch->mod->name, mod->name, mod->name);
+			klp_patches_going(mod);
+			return ret;
+		}
+	}
+
+	return 0;
+}
+
 /*
  * A module that is refused must not just vanish: somebody may have set a kprobe
  * in it already, and it is by the notifiers of modules that kprobes learn to
@@ -263,7 +287,8 @@ static struct notifier_block klp_module_nb = {
  * @mod:	the module, of which nothing has run yet
  *
  * What would have kept klp_enable_patch() from patching the module, had it been
- * loaded then, keeps the module from being loaded, see klp_module_refused().
+ * loaded then, keeps the module from being loaded, see klp_module_refused(), and so
+ * do keys of a patch module that are none.
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  * Return: 0, -EINVAL if the module calls itself vmlinux, or, if there is no
@@ -271,8 +296,6 @@ static struct notifier_block klp_module_nb = {
  */
 int klp_module_coming(struct module *mod)
 {
-	struct klp_patch *patch;
-	struct klp_object *obj;
 	int ret = 0;
 
 	if (WARN_ON(mod->state != MODULE_STATE_COMING))
@@ -286,20 +309,12 @@ int klp_module_coming(struct module *mod)
 	mutex_lock(&klp_mutex);
 	WRITE_ONCE(mod->klp_alive, true);
 
-	klp_for_each_patch(patch) {
-		obj = klp_find_object(patch, mod);
-		if (!obj)
-			continue;
-
-		ret = klp_object_coming(patch, obj, mod);
-		if (ret) {
-			pr_warn("patch '%s' failed for module '%s', refusing to load module '%s'\n",
-				patch->mod->name, mod->name, mod->name);
-			WRITE_ONCE(mod->klp_alive, false);
-			klp_patches_going(mod);
-			ret = klp_refuse_later(mod, ret);
-			break;
-		}
+	if (is_livepatch_module(mod))
+		ret = klp_keys_check(mod);
+	ret = ret ?: klp_patches_coming(mod);
+	if (ret) {
+		WRITE_ONCE(mod->klp_alive, false);
+		ret = klp_refuse_later(mod, ret);
 	}
 
 	klp_symbol_forget();

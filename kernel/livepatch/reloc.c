@@ -18,7 +18,6 @@
 
 #include <linux/array_size.h>
 #include <linux/ctype.h>
-#include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kstrtox.h>
 #include <linux/livepatch.h>
@@ -28,8 +27,8 @@
 #include <linux/moduleloader.h>
 #include <linux/string.h>
 #include <asm/livepatch.h>
-#include "calls.h"
 #include "fault.h"
+#include "keys.h"
 #include "patch.h"
 #include "reloc.h"
 #include "symbol.h"
@@ -37,9 +36,6 @@
 #define KLP_SECTION_PREFIX	".klp.rela."
 #define KLP_SYMBOL_PREFIX	".klp.sym."
 #define KLP_VMLINUX		"vmlinux"
-
-/* What an entry says of the place is in the lowest bits of the key's address. */
-#define KLP_KEY_FLAGS		3UL
 
 /**
  * struct klp_reloc - one relocation section of a patch module
@@ -185,10 +181,12 @@ static int klp_reloc_parse_symbol(const char *from, struct klp_symbol *symbol)
 	return -EINVAL;
 }
 
-static int klp_reloc_resolve(const struct klp_reloc *reloc, Elf_Sym *sym,
-			     bool for_vmlinux)
+static int klp_reloc_resolve(const struct klp_reloc *reloc,
+			     const Elf_Rela *rela, bool for_vmlinux)
 {
+	Elf_Sym *sym = &reloc->symtab[ELF_R_SYM(rela->r_info)];
 	const char *name = reloc->strtab + sym->st_name;
+	const char *target = klp_reloc_target_name(reloc);
 	struct klp_symbol symbol;
 	unsigned long addr;
 	bool in_vmlinux;
@@ -225,6 +223,12 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc, Elf_Sym *sym,
 			      symbol.pos, &addr);
 	if (ret)
 		return ret;
+
+	if (!klp_key_fits(target, symbol.name, addr, rela->r_addend)) {
+		pr_err("section %s makes no keys of what is in %s\n",
+		       reloc->name, target);
+		return -EINVAL;
+	}
 
 	sym->st_value = addr;
 	return 0;
@@ -275,8 +279,7 @@ static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 			return -EINVAL;
 		}
 
-		ret = klp_reloc_resolve(reloc, &reloc->symtab[symndx],
-					for_vmlinux);
+		ret = klp_reloc_resolve(reloc, &reloc->relas[i], for_vmlinux);
 		if (ret)
 			return ret;
 	}
@@ -310,118 +313,6 @@ static void klp_reloc_clear_written(const struct klp_reloc *reloc)
 	mutex_unlock(&text_mutex);
 }
 
-#ifdef CONFIG_JUMP_LABEL
-static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
-{
-	const struct jump_entry *entry =
-		container_of(key_at, struct jump_entry, key);
-
-	return (unsigned long)jump_entry_key(entry) == key;
-}
-#else
-struct jump_entry {
-	long key;
-};
-
-static bool klp_jump_entry_has_key(const void *key_at, unsigned long key)
-{
-	return true;
-}
-#endif
-
-static bool klp_static_call_has_key(const void *key_at, unsigned long key)
-{
-	const struct static_call_site *site =
-		container_of(key_at, struct static_call_site, key);
-
-	return (unsigned long)klp_call_key(site) == key;
-}
-
-/* All keys of jump labels are data, and only they are said to be what they are. */
-static bool klp_is_static_key(unsigned long addr, const char *name)
-{
-	return is_kernel_core_data(addr) || is_kernel_ro_after_init(addr);
-}
-
-static bool klp_is_static_call_key(unsigned long addr, const char *name)
-{
-	return str_has_prefix(name, STATIC_CALL_KEY_PREFIX_STR) ||
-	       str_has_prefix(name, STATIC_CALL_TRAMP_PREFIX_STR);
-}
-
-/**
- * struct klp_table - a table of which the loader follows the keys
- * @section:	its section
- * @entry_size:	the size of an entry
- * @key_offset:	where in an entry its key is
- * @has_key:	does the key of an entry, which is there, lead to an address?
- * @is_key:	can there be a key at an address, for that and what it is called?
- */
-struct klp_table {
-	const char *section;
-	size_t entry_size;
-	size_t key_offset;
-	bool (*has_key)(const void *key_at, unsigned long key);
-	bool (*is_key)(unsigned long addr, const char *name);
-};
-
-static const struct klp_table klp_tables[] = {
-	{
-		"__jump_table", sizeof(struct jump_entry),
-		offsetof(struct jump_entry, key), klp_jump_entry_has_key,
-		klp_is_static_key,
-	}, {
-		".static_call_sites", sizeof(struct static_call_site),
-		offsetof(struct static_call_site, key), klp_static_call_has_key,
-		klp_is_static_call_key,
-	},
-};
-
-static bool klp_table_is_sound(const struct klp_reloc *reloc,
-			       const struct klp_table *table)
-{
-	const Elf_Shdr *target = klp_reloc_target(reloc);
-	const Elf_Rela *rela;
-	const Elf_Sym *sym;
-	const char *name;
-	unsigned long key;
-
-	for (rela = reloc->relas; rela < reloc->relas + reloc->nr_relas; rela++) {
-		sym = &reloc->symtab[ELF_R_SYM(rela->r_info)];
-		name = reloc->strtab + sym->st_name +
-		       strlen(KLP_SYMBOL_PREFIX KLP_VMLINUX ".");
-		/* It can be a part of what the symbol names. */
-		key = (sym->st_value + rela->r_addend) & ~KLP_KEY_FLAGS;
-		if (rela->r_offset % table->entry_size != table->key_offset ||
-		    !table->has_key((void *)(target->sh_addr + rela->r_offset),
-				    key) || !table->is_key(key, name))
-			return false;
-	}
-
-	return true;
-}
-
-/*
- * Where a relocation was written that the loader will take for the address of a
- * key, there must be one.
- */
-static int klp_reloc_check_table(const struct klp_reloc *reloc)
-{
-	const char *target = klp_reloc_target_name(reloc);
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(klp_tables); i++) {
-		if (strcmp(target, klp_tables[i].section) ||
-		    klp_table_is_sound(reloc, &klp_tables[i]))
-			continue;
-		pr_err("section %s makes no keys of what is in %s\n",
-		       reloc->name, target);
-		return -EINVAL;
-	}
-
-	return 0;
-}
-
 static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 {
 	int ret;
@@ -433,11 +324,8 @@ static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 	ret = klp_fault(-ENOEXEC) ?:
 	      apply_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
 				 reloc->secndx, reloc->mod);
-	if (for_vmlinux)
-		/* Nothing is undone: without these the module is not loaded. */
-		return ret ?: klp_reloc_check_table(reloc);
-
-	if (ret)
+	/* Nothing is undone of what the module is not loaded without. */
+	if (ret && !for_vmlinux)
 		klp_reloc_undo(reloc);
 	return ret;
 }
@@ -488,6 +376,9 @@ static int klp_reloc_can_wait(const struct klp_reloc *reloc)
 {
 	const char *target = klp_reloc_target_name(reloc);
 
+	if (klp_reloc_check_target(reloc))
+		return -EINVAL;
+
 	if (match_string(klp_load_sections, ARRAY_SIZE(klp_load_sections),
 			 target) < 0)
 		return 0;
@@ -514,9 +405,9 @@ static int klp_reloc_can_wait(const struct klp_reloc *reloc)
  *	   -EINVAL if a name is malformed, the section is no relocation section,
  *	   refers to a symbol that does not exist or is not a livepatch symbol,
  *	   or to a place outside its target, names a symbol that is not found or
- *	   is ambiguous, or is for a module and names a symbol of vmlinux, or
- *	   applies to what the loader uses, or makes no key of what the loader
- *	   takes for one;
+ *	   is ambiguous, is for a module and names a symbol of vmlinux, or
+ *	   applies to what the loader uses, to another section than its name
+ *	   says, or to a table of keys, and is none;
  *	   -ENOEXEC if an address does not fit, or the place is not empty.
  */
 int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,

@@ -217,10 +217,10 @@ static void reloc_section_name(struct kunit *test)
 		expect_fails(test, r, -EINVAL);
 	}
 
-	put_long(r->secnames[SEC_RELA], ".klp.rela.", MODULE_NAME_LEN, ".data");
+	put_long(r->secnames[SEC_RELA], ".klp.rela.", MODULE_NAME_LEN, "..data");
 	expect_fails(test, r, -EINVAL);
 	put_long(r->secnames[SEC_RELA], ".klp.rela.", MODULE_NAME_LEN - 1,
-		 ".data");
+		 "..data");
 	expect_fails(test, r, 0);
 }
 
