@@ -27,18 +27,6 @@
 #include "sysfs.h"
 #include "transition.h"
 
-static bool klp_is_listed(const struct klp_patch *patch)
-{
-	const struct klp_patch *other;
-
-	klp_for_each_patch(other) {
-		if (other == patch)
-			return true;
-	}
-
-	return false;
-}
-
 /**
  * klp_enable_patch() - switch to a patch
  * @patch:	the patch
@@ -80,7 +68,7 @@ int klp_enable_patch(struct klp_patch *patch)
 
 	mutex_lock(&klp_mutex);
 
-	if (klp_is_listed(patch)) {
+	if (klp_patch_is_listed(patch)) {
 		pr_err("patch '%s' is enabled already\n", patch->mod->name);
 		ret = -EINVAL;
 		goto unlock;

@@ -102,6 +102,8 @@ void klp_patch_unload(struct klp_patch *patch)
 {
 	struct klp_object *obj;
 
+	lockdep_assert_held(&klp_mutex);
+
 	klp_for_each_object(patch, obj) {
 		if (obj->mod) {
 			klp_object_free_loaded(obj);
@@ -118,6 +120,8 @@ void klp_patch_unload(struct klp_patch *patch)
  */
 void klp_patch_free_start(struct klp_patch *patch)
 {
+	lockdep_assert_held(&klp_mutex);
+
 	list_del_init(&patch->list);
 	klp_free_objects(patch);
 }
@@ -171,10 +175,10 @@ void klp_patch_free_finish(struct klp_patch *patch)
 	klp_patch_put_module(patch);
 }
 
-/* Those that were enabled and are being given back, under klp_mutex. */
+/* Those that are no longer in use and are being given back, under klp_mutex. */
 static LIST_HEAD(klp_patches_freed);
 
-/* The patch was enabled, so others can still lead to it. */
+/* Others can still lead to a patch that was in use. */
 static void klp_patch_free_work(struct work_struct *work)
 {
 	struct klp_patch *patch = container_of(work, struct klp_patch, free_work);
@@ -183,10 +187,11 @@ static void klp_patch_free_work(struct work_struct *work)
 	while (klp_some_module_goes())
 		schedule_timeout_uninterruptible(1);
 
+	/* Who finds it in the list no more may free it. */
 	mutex_lock(&klp_mutex);
 	list_del_init(&patch->list);
-	mutex_unlock(&klp_mutex);
 	klp_patch_put_module(patch);
+	mutex_unlock(&klp_mutex);
 }
 
 /**
@@ -204,26 +209,56 @@ void klp_patch_free_async(struct klp_patch *patch)
 	schedule_work(&patch->free_work);
 }
 
+static bool klp_patch_goes(const struct module *mod)
+{
+	const struct klp_patch *patch;
+	bool goes = false;
+
+	mutex_lock(&klp_mutex);
+	list_for_each_entry(patch, &klp_patches_freed, list) {
+		if (patch->mod == mod)
+			goes = true;
+	}
+	mutex_unlock(&klp_mutex);
+
+	return goes;
+}
+
 /**
- * klp_patch_free_wait() - wait until a patch that goes has been given back
- * @mod:	its module, which must not be freed before; or any other
+ * klp_patch_free_wait() - wait until the patches of a module have been given back
+ * @mod:	the module, which must not be freed before; or one that has none
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  */
 void klp_patch_free_wait(const struct module *mod)
 {
-	struct klp_patch *patch, *found = NULL;
+	while (klp_patch_goes(mod))
+		schedule_timeout_uninterruptible(1);
+}
 
-	mutex_lock(&klp_mutex);
-	list_for_each_entry(patch, &klp_patches_freed, list) {
-		if (patch->mod == mod)
-			found = patch;
+/**
+ * klp_patch_is_listed() - is a patch in use?
+ * @patch:	what may be one
+ *
+ * Context: Caller holds klp_mutex.
+ * Return: true if it is enabled, or has been and is not given back yet.
+ */
+bool klp_patch_is_listed(const struct klp_patch *patch)
+{
+	const struct klp_patch *other;
+
+	lockdep_assert_held(&klp_mutex);
+
+	klp_for_each_patch(other) {
+		if (other == patch)
+			return true;
 	}
-	mutex_unlock(&klp_mutex);
+	list_for_each_entry(other, &klp_patches_freed, list) {
+		if (other == patch)
+			return true;
+	}
 
-	/* It is part of the module, so it is there even if the work is done. */
-	if (found)
-		flush_work(&found->free_work);
+	return false;
 }
 
 static bool klp_same_symbol(const struct klp_func *a, const struct klp_func *b)

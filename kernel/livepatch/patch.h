@@ -24,6 +24,7 @@ void klp_patch_free_start(struct klp_patch *patch);
 void klp_patch_free_finish(struct klp_patch *patch);
 void klp_patch_free_async(struct klp_patch *patch);
 void klp_patch_free_wait(const struct module *mod);
+bool klp_patch_is_listed(const struct klp_patch *patch);
 
 int __must_check klp_object_init_loaded(struct klp_patch *patch,
 					struct klp_object *obj);
