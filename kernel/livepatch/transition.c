@@ -505,15 +505,18 @@ static bool klp_takes_out(const struct klp_patch *other)
 	return other == patch ? !patch->enabled : klp_replaces(patch, other);
 }
 
-/* A module that has begun to go cannot stay for those who are in it. */
+/*
+ * A module that has begun to go cannot stay for those who are in it, and one whose
+ * init function still runs may have to go.
+ */
 static bool klp_cannot_stay(void)
 {
 	struct klp_patch *patch;
 
 	klp_for_each_patch(patch) {
 		if (klp_takes_out(patch) &&
-		    patch->mod->state == MODULE_STATE_GOING) {
-			pr_err("'%s' cannot be forced out, its module goes\n",
+		    patch->mod->state != MODULE_STATE_LIVE) {
+			pr_err("'%s' cannot be forced out, its module is not live\n",
 			       patch->mod->name);
 			return true;
 		}
