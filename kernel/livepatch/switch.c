@@ -435,8 +435,8 @@ static bool klp_switch_still_blocked(struct klp_switch *sw)
 
 /*
  * One attempt.
- * Return: 0, -EBUSY if a task or a probe is in the way, -EADDRINUSE if the text
- * is not what it must be, -ENOMEM, or the error of stop_machine().
+ * Return: 0, -EBUSY if a task, a probe or an update is in the way, -EADDRINUSE if
+ * the text is not what it must be, -ENOMEM, or the error of stop_machine().
  */
 static int klp_switch_attempt(struct klp_switch *sw, bool thorough)
 {
@@ -529,9 +529,12 @@ static int klp_switch_add_call(void *data, unsigned long addr,
 	int ret;
 
 	ret = klp_edit_call(&edit, addr, move->from, move->to, move->trap);
-	/* Who is too far away gets there by the function's entry. */
+	/*
+	 * Who is too far away gets there by the function's entry, if he calls
+	 * that.
+	 */
 	if (ret)
-		return gone ? ret : 0;
+		return gone || move->from != move->func ? ret : 0;
 
 	edit.key = key;
 	edit.func = move->func;

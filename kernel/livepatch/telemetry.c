@@ -44,6 +44,7 @@ struct klp_switched {
  * struct klp_blocked - who was in the way
  * @patch:	name of the patch
  * @probe:	a kprobe that was, or 0
+ * @pending:	a static call that was being updated, or 0
  * @lost:	too many tasks ran
  * @nr:		how many tasks, of which the first are in @blockers
  * @blockers:	the tasks
@@ -51,6 +52,7 @@ struct klp_switched {
 struct klp_blocked {
 	char patch[MODULE_NAME_LEN];
 	unsigned long probe;
+	unsigned long pending;
 	bool lost;
 	unsigned int nr;
 	struct klp_blocker blockers[KLP_MAX_BLOCKERS];
@@ -100,6 +102,7 @@ void klp_telemetry_blockers(const struct klp_switch *sw)
 	mutex_lock(&klp_telemetry_mutex);
 	strscpy(klp_blocked.patch, sw->name);
 	klp_blocked.probe = sw->probe;
+	klp_blocked.pending = sw->pending;
 	klp_blocked.lost = idle->lost;
 	klp_blocked.nr = atomic_read(&idle->nr_blockers);
 	memcpy(klp_blocked.blockers, idle->blockers, sizeof(idle->blockers));
@@ -160,6 +163,9 @@ static int blockers_show(struct seq_file *m, void *unused)
 	if (klp_blocked.probe)
 		seq_printf(m, "%s - kprobe %pS\n", klp_blocked.patch,
 			   (void *)klp_blocked.probe);
+	if (klp_blocked.pending)
+		seq_printf(m, "%s - static_call %pS\n", klp_blocked.patch,
+			   (void *)klp_blocked.pending);
 	if (klp_blocked.lost)
 		seq_puts(m, "# too many tasks ran\n");
 	for (i = 0; i < min(klp_blocked.nr, KLP_MAX_BLOCKERS); i++)

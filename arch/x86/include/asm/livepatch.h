@@ -37,7 +37,7 @@ struct klp_site {
  * @key:	the key of the static call that they are; NULL for the entry of a
  *		function, which nobody else may change
  * @func:	the function that the key must say, else they are left alone
- * @gone:	or, if they must not stay as they are, nothing can be edited now
+ * @gone:	they call what goes: if they cannot be edited now, nothing can
  * @alias:	writable mapping of them
  */
 struct klp_edit {
