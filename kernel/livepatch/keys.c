@@ -104,6 +104,12 @@ static void klp_keys_drop(struct module *mod)
 #endif
 }
 
+static bool klp_is_of_static_call(const char *name)
+{
+	return str_has_prefix(name, STATIC_CALL_KEY_PREFIX_STR) ||
+	       str_has_prefix(name, STATIC_CALL_TRAMP_PREFIX_STR);
+}
+
 /* Static keys have no names of their own, and can be a part of something. */
 static bool klp_part_is_static_key(unsigned long addr, long offset)
 {
@@ -132,11 +138,10 @@ bool klp_key_fits(const char *section, const char *name, unsigned long addr,
 	long offset = addend & ~KLP_KEY_FLAGS;
 
 	if (!strcmp(section, "__jump_table"))
-		return klp_part_is_static_key(addr, offset);
+		return !klp_is_of_static_call(name) &&
+		       klp_part_is_static_key(addr, offset);
 	if (!strcmp(section, ".static_call_sites"))
-		return !offset &&
-		       (str_has_prefix(name, STATIC_CALL_KEY_PREFIX_STR) ||
-			str_has_prefix(name, STATIC_CALL_TRAMP_PREFIX_STR));
+		return !offset && klp_is_of_static_call(name);
 	return true;
 }
 
