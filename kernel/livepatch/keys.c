@@ -28,31 +28,34 @@ static bool klp_keys_within(unsigned long addr, const void *table, size_t size)
 	return addr - (unsigned long)table < size;
 }
 
-/*
- * The module's own keys are believed. But an entry that was not relocated leads to
- * itself.
- */
-static bool klp_key_is_own(unsigned long addr, const struct module *mod)
+static bool klp_keys_in_tables(unsigned long addr, const struct module *mod)
 {
 #ifdef CONFIG_JUMP_LABEL
 	if (klp_keys_within(addr, mod->jump_entries,
 			    mod->num_jump_entries * sizeof(*mod->jump_entries)))
-		return false;
+		return true;
 #endif
 #ifdef CONFIG_HAVE_STATIC_CALL_INLINE
 	if (klp_keys_within(addr, mod->static_call_sites,
 			    mod->num_static_call_sites *
 			    sizeof(*mod->static_call_sites)))
-		return false;
+		return true;
 #endif
-	return within_module(addr, mod);
+	return false;
 }
 
-/* Also one of vmlinux, or of a module that the patch needs; of what kind it cannot say. */
+/*
+ * The module's own keys are believed. Else it is data of vmlinux, or of a module that
+ * the patch needs; of what kind nothing says.
+ */
 static bool klp_is_key(unsigned long addr, const struct module *mod)
 {
-	return klp_key_is_own(addr, mod) ||
-	       (!within_module(addr, mod) && !kernel_text_address(addr) &&
+	/* An entry that was not relocated leads to itself. */
+	if (klp_keys_in_tables(addr, mod))
+		return false;
+
+	return within_module(addr, mod) ||
+	       (!kernel_text_address(addr) &&
 		kallsyms_lookup_size_offset(addr, NULL, NULL));
 }
 
