@@ -67,10 +67,15 @@ def load(image):
     return err
 
 
+def wait_gone(patch):
+    """Wait for a patch that is not enabled any more to be given back."""
+    wait(patch, lambda: not os.path.exists(f'{PATCHES}/{patch}'))
+
+
 def disable(patch):
     err = write(f'{PATCHES}/{patch}/enabled', '0')
     if not err:
-        wait(patch, lambda: not os.path.exists(f'{PATCHES}/{patch}'))
+        wait_gone(patch)
     return err
 
 
