@@ -31,7 +31,7 @@
 #include <linux/rethook.h>
 #include <linux/sched.h>
 #include <linux/static_call.h>
-#include <asm/alternative.h>
+#include <asm/livepatch_compat.h>
 #include <asm/sections.h>
 #include "fault.h"
 #include "guard.h"
@@ -625,7 +625,7 @@ static const char *klp_site_shared(const struct klp_site *site,
 		return why;
 
 	/* Unlike the others, this one wants to know where the end is. */
-	if (alternatives_text_reserved(first, last + 1))
+	if (klp_alternatives_text_reserved(first, last + 1))
 		return "an alternative overlaps its entry";
 
 	return NULL;

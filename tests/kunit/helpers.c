@@ -6,7 +6,9 @@
 #include <linux/kobject.h>
 #include <linux/memory.h>
 #include <linux/sched/task.h>
+#include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/sync_core.h>
 #include <asm/text-patching.h>
 #include "../patch.h"
 #include "../switch.h"
@@ -98,12 +100,23 @@ void lpt_snapshot(struct lpt_snapshot *snap, void *func)
 	memcpy(snap->text, func, LPT_TEXT);
 }
 
+static void lpt_sync_cpu(void *unused)
+{
+	sync_core();
+}
+
+/* After text was written that CPUs may have decoded already. */
+void lpt_sync_cpus(void)
+{
+	on_each_cpu(lpt_sync_cpu, NULL, true);
+}
+
 /* Put the text of a function back, as when a module is loaded again. */
 void lpt_restore(const struct lpt_snapshot *snap)
 {
 	mutex_lock(&text_mutex);
 	text_poke(snap->func, snap->text, LPT_TEXT);
-	text_poke_sync();
+	lpt_sync_cpus();
 	mutex_unlock(&text_mutex);
 }
 

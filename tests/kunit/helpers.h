@@ -51,6 +51,7 @@ struct lpt_snapshot {
 };
 
 void lpt_snapshot(struct lpt_snapshot *snap, void *func);
+void lpt_sync_cpus(void);
 void lpt_restore(const struct lpt_snapshot *snap);
 void lpt_wait_transition(void);
 void lpt_expect_unchanged(struct kunit *test, const struct lpt_snapshot *snap);

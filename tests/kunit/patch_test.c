@@ -235,7 +235,7 @@ static void swap_text(void)
 
 	mutex_lock(&text_mutex);
 	text_poke(last, &byte, sizeof(byte));
-	text_poke_sync();
+	lpt_sync_cpus();
 	mutex_unlock(&text_mutex);
 }
 

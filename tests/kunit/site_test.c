@@ -6,8 +6,8 @@
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/memory.h>
-#include <asm/ibt.h>
 #include <asm/livepatch.h>
+#include <asm/livepatch_compat.h>
 #include <asm/sections.h>
 #include "../patch.h"
 #include "../guard.h"
@@ -81,7 +81,7 @@ static void site_of_functions(struct kunit *test)
 	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_one, 64));
 
 	if (IS_ENABLED(CONFIG_X86_KERNEL_IBT)) {
-		KUNIT_EXPECT_TRUE(test, is_endbr(*(u32 *)text));
+		KUNIT_EXPECT_TRUE(test, klp_is_endbr(text));
 		text += 4;
 	}
 	/* ftrace's five bytes stay ftrace's. */
@@ -239,7 +239,7 @@ static void site_refused_entry(struct kunit *test)
 {
 	expect_refused(test, "asm_exc_int3", -EPERM);
 	expect_refused(test, "exc_int3", -EPERM);
-	expect_refused(test, "poke_int3_handler", -EPERM);
+	expect_refused(test, "irqentry_nmi_enter", -EPERM);
 }
 
 static void site_refused_trap_path(struct kunit *test)

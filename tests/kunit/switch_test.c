@@ -205,7 +205,7 @@ static void expect_steps(struct kunit *test, struct klp_edit *edit,
 	for (step = KLP_STEP_TRAP; step <= KLP_STEP_HEAD; step++) {
 		klp_edits_write(edit, 1, step);
 		/* What the meeting of the CPUs does in the window. */
-		text_poke_sync();
+		lpt_sync_cpus();
 		KUNIT_EXPECT_EQ_MSG(test, func(7), results[step], "step %d",
 				    step);
 	}

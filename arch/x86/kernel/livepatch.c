@@ -35,9 +35,9 @@
 #include <linux/smp.h>
 #include <linux/sync_core.h>
 #include <linux/vmalloc.h>
-#include <asm/ibt.h>
 #include <asm/insn.h>
 #include <asm/livepatch.h>
+#include <asm/livepatch_compat.h>
 #include <asm/text-patching.h>
 
 /*
@@ -52,7 +52,7 @@ static unsigned long klp_behind_endbr(void *func)
 {
 	unsigned long addr = (unsigned long)func;
 
-	return is_endbr(*(u32 *)func) ? addr + ENDBR_INSN_SIZE : addr;
+	return klp_is_endbr(func) ? addr + ENDBR_INSN_SIZE : addr;
 }
 
 /* Can a direct call or jump at an address get to another? */
@@ -597,10 +597,10 @@ static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 	if (!edit)
 		return NOTIFY_DONE;
 
+	/* As the call does, of which the first byte has just been executed. */
 	if (edit->call)
-		int3_emulate_call(regs, (unsigned long)edit->trap);
-	else
-		int3_emulate_jmp(regs, (unsigned long)edit->trap);
+		int3_emulate_push(regs, regs->ip - INT3_INSN_SIZE + CALL_INSN_SIZE);
+	int3_emulate_jmp(regs, (unsigned long)edit->trap);
 	return NOTIFY_STOP;
 }
 

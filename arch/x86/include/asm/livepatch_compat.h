@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between the kernels that live patching is laid over, from 6.12 on.
+ */
+#ifndef _ASM_X86_LIVEPATCH_COMPAT_H
+#define _ASM_X86_LIVEPATCH_COMPAT_H
+
+#include <linux/types.h>
+#include <linux/version.h>
+#include <asm/alternative.h>
+#include <asm/ibt.h>
+
+/* Since 6.15 is_endbr() reads the instruction itself, as with FineIBT it moves. */
+static inline bool klp_is_endbr(void *addr)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	return is_endbr(addr);
+#else
+	return is_endbr(*(u32 *)addr);
+#endif
+}
+
+/*
+ * Lock prefixes are alternatives for a kernel that runs on one CPU, until kernels
+ * stopped to care for that: then there is no such function.
+ */
+int __weak alternatives_text_reserved(void *start, void *end);
+
+static inline bool klp_alternatives_text_reserved(void *start, void *end)
+{
+	return alternatives_text_reserved &&
+	       alternatives_text_reserved(start, end);
+}
+
+#endif /* _ASM_X86_LIVEPATCH_COMPAT_H */
