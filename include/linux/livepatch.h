@@ -15,6 +15,7 @@
 #include <linux/ftrace.h>	/* nothing of it, but patch modules may rely on it */
 #include <linux/kobject.h>
 #include <linux/list.h>
+#include <linux/livepatch_external.h>
 #include <linux/livepatch_sched.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -63,26 +64,6 @@ struct klp_func {
 	unsigned long old_size, new_size;
 	bool patched;
 	bool transition;
-};
-
-struct klp_object;
-
-/**
- * struct klp_callbacks - what a patch wants called around a switch
- * @pre_patch:		before the object is patched; an error stops it
- * @post_patch:		after the object was patched
- * @pre_unpatch:	before the object is unpatched
- * @post_unpatch:	after the object was unpatched
- * @post_unpatch_enabled: @pre_patch succeeded, so that @post_unpatch is due
- *
- * All are optional and run in process context, where they may sleep.
- */
-struct klp_callbacks {
-	int (*pre_patch)(struct klp_object *obj);
-	void (*post_patch)(struct klp_object *obj);
-	void (*pre_unpatch)(struct klp_object *obj);
-	void (*post_unpatch)(struct klp_object *obj);
-	bool post_unpatch_enabled;
 };
 
 /**
@@ -176,6 +157,8 @@ struct klp_patch {
 	list_for_each_entry(func, &(obj)->func_list, node)
 
 int klp_enable_patch(struct klp_patch *patch);
+void *klp_find_section_by_name(const struct module *mod, const char *name,
+			       size_t *sec_size);
 
 /* For the module loader. */
 int klp_module_coming(struct module *mod);

@@ -104,6 +104,42 @@ unlock:
 }
 EXPORT_SYMBOL_GPL(klp_enable_patch);
 
+/**
+ * klp_find_section_by_name() - where a section of a patch module is
+ * @mod:	the module, which must be one that is marked as a livepatch
+ * @name:	name of the section
+ * @sec_size:	where to put its size in bytes, 0 if there is none
+ *
+ * For the init function of a module, which finds there what to patch. Sections
+ * for initialisation are gone after that.
+ *
+ * Context: Process context.
+ * Return: its address, or NULL if there is none.
+ */
+void *klp_find_section_by_name(const struct module *mod, const char *name,
+			       size_t *sec_size)
+{
+	const struct klp_modinfo *info = mod->klp_info;
+	const Elf_Shdr *shdr;
+	unsigned int i;
+
+	*sec_size = 0;
+	if (!info)
+		return NULL;
+
+	/* The first one is none. */
+	for (i = 1; i < info->hdr.e_shnum; i++) {
+		shdr = &info->sechdrs[i];
+		if (strcmp(info->secstrings + shdr->sh_name, name))
+			continue;
+		*sec_size = shdr->sh_size;
+		return (void *)shdr->sh_addr;
+	}
+
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(klp_find_section_by_name);
+
 /* Modules that come and go */
 
 static struct klp_object *klp_find_object(struct klp_patch *patch,

@@ -33,8 +33,6 @@
 #include "reloc.h"
 #include "symbol.h"
 
-#define KLP_SECTION_PREFIX	".klp.rela."
-#define KLP_SYMBOL_PREFIX	".klp.sym."
 #define KLP_VMLINUX		"vmlinux"
 
 /**
@@ -134,7 +132,7 @@ static int klp_reloc_object(const struct klp_reloc *reloc, char *objname,
 		return -EINVAL;
 	}
 
-	prefix = str_has_prefix(reloc->name, KLP_SECTION_PREFIX);
+	prefix = str_has_prefix(reloc->name, KLP_RELOC_SEC_PREFIX);
 	if (prefix && klp_take(reloc->name + prefix, '.', objname, size))
 		return 0;
 
@@ -146,7 +144,7 @@ static int klp_reloc_object(const struct klp_reloc *reloc, char *objname,
 static int klp_reloc_check_target(const struct klp_reloc *reloc)
 {
 	const char *target = klp_reloc_target_name(reloc);
-	const char *name = strchr(reloc->name + strlen(KLP_SECTION_PREFIX), '.');
+	const char *name = strchr(reloc->name + strlen(KLP_RELOC_SEC_PREFIX), '.');
 
 	if (!strcmp(name + 1, target))
 		return 0;
@@ -163,7 +161,7 @@ struct klp_symbol {
 
 static int klp_reloc_parse_symbol(const char *from, struct klp_symbol *symbol)
 {
-	size_t prefix = str_has_prefix(from, KLP_SYMBOL_PREFIX);
+	size_t prefix = str_has_prefix(from, KLP_SYM_PREFIX);
 	const char *rest = NULL;
 
 	/* Whatever a module can be called fits, with its terminator. */
