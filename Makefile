@@ -74,12 +74,23 @@ $(tree)/.unpacked $(stock)/.unpacked: | setup
 	@touch $@
 
 $(tree)/.overlaid: $(tree)/.unpacked scripts/overlay $(sources)
-	@if [ -L $(@D)/kernel/livepatch/Kconfig.nonftrace ]; then \
-		scripts/overlay --relink $(@D); \
+	@if [ -e $(@D)/kernel/livepatch/Kconfig.nonftrace ]; then \
+		scripts/overlay --again $(@D); \
 	else \
 		scripts/overlay --link $(@D); \
 	fi
 	@touch $@
+
+$(klp)/.overlaid: $(klp)/.unpacked scripts/overlay $(sources)
+	@if [ -e $(@D)/kernel/livepatch/Kconfig.nonftrace ]; then \
+		scripts/overlay --again $(@D); \
+	else \
+		scripts/overlay $(@D); \
+	fi
+	@touch $@
+
+$(klp)/.config: $(klp)/.overlaid $(call fragments,nonftrace) scripts/config
+	@scripts/config $(@D) $(@D) $(addprefix $(top)/,$(call fragments,nonftrace))
 
 # The rules for a configuration, the stamp of its tree, and its fragments.
 define kernel_rules
