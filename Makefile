@@ -31,7 +31,7 @@ build	= $(top)/build/$(name)-$(1)
 # What a kernel is made of.
 sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 	     arch/x86/kernel/*.c arch/x86/include/asm/*.h tests/kunit/*.[chS] \
-	     tests/kunit/Makefile)
+	     tests/kunit/Makefile tests/klp/subject/*)
 configs	:= nonftrace ftrace debug rt kcsan
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 
@@ -39,6 +39,9 @@ fragments = configs/base.config configs/livepatch.config configs/$(1).config
 # kernel's own, in a tree as it comes.
 benches	:= bench walkall stock
 stock	:= $(top)/build/linux-$(name)-stock
+
+# klp-build builds where the sources are, and so in a tree of its own.
+klp	:= $(top)/build/linux-$(name)-klp
 
 help:
 	@echo 'make demo        build, boot, patch and unpatch; a transcript to follow'
@@ -53,6 +56,8 @@ help:
 	@echo 'make modules     patched modules come and go'
 	@echo 'make stress      patches come and go while others are in their way'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
+	@echo 'make klp         make a patch module of PATCH, for KVER=7.3'
+	@echo 'make klp-test    the same with patches of all shapes, and what they do'
 	@echo 'make bench       measure, and compare with the kernel'"'"'s own; an hour'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
@@ -68,7 +73,7 @@ setup:
 	@scripts/setup $(KVER)
 
 # The tree, with our files linked into it. Which files these are can change.
-$(tree)/.unpacked $(stock)/.unpacked: | setup
+$(tree)/.unpacked $(stock)/.unpacked $(klp)/.unpacked: | setup
 	@mkdir -p $(dir $(@D))
 	@scripts/source $(from) $(@D)
 	@touch $@
@@ -176,6 +181,19 @@ ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 		$(this) tests/vm/paths
 	@$(vm) --timeout 900 $(this) tests/vm/telemetry
 
+# PATCH can be several, and KLP_FLAGS options of klp-build.
+klp: $(klp)/.config
+	@test -n "$(PATCH)" || { echo 'make klp PATCH=fix.patch' >&2; exit 1; }
+	@scripts/klp $(klp) $(top)/build/klp $(PATCH) -- $(KLP_FLAGS)
+
+$(top)/build/klp-test/.built: $(klp)/.config $(wildcard tests/klp/*.patch) \
+		scripts/klp scripts/klp-test
+	@scripts/klp-test $(klp) $(@D)
+	@touch $@
+
+klp-test: $(this)/.built $(top)/build/klp-test/.built
+	@$(vm) --timeout 300 $(this) tests/vm/klp $(top)/build/klp-test
+
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
 
@@ -195,5 +213,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit selftests patches rounds modules stress ftrace bench lint check patch install clean
+.PHONY: help setup kernel shell demo kunit selftests patches rounds modules stress ftrace klp klp-test bench lint check patch install clean
 .DELETE_ON_ERROR:
