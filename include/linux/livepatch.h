@@ -24,8 +24,9 @@
 #if IS_ENABLED(CONFIG_LIVEPATCH)
 
 /*
- * What /proc/<pid>/patch_state shows. No task is ever between two states here,
- * so it always reads KLP_TRANSITION_IDLE.
+ * What /proc/<pid>/patch_state shows. No task is ever between two states here. So it
+ * reads KLP_TRANSITION_IDLE, but for a task that a transition waits for: that is
+ * what the transition leads away from.
  */
 #define KLP_TRANSITION_IDLE		-1
 #define KLP_TRANSITION_UNPATCHED	 0
@@ -212,9 +213,16 @@ int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 
 /*
  * Hooks of a per-task transition, in fork, in the scheduler and on the way to
- * user space. A switch for all tasks at once has no use for them.
+ * user space. A switch for all tasks at once has no use for them, but that a new
+ * task is not in the way where its parent is.
  */
-static inline void klp_copy_process(struct task_struct *child) {}
+static inline void klp_copy_process(struct task_struct *child)
+{
+#ifdef CONFIG_LIVEPATCH
+	child->patch_state = KLP_TRANSITION_IDLE;
+#endif
+}
+
 static inline void klp_update_patch_state(struct task_struct *task) {}
 
 static inline bool klp_patch_pending(struct task_struct *task)

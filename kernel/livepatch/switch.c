@@ -91,6 +91,7 @@ struct klp_switch *klp_switch_alloc(const char *name, const char *op,
 		sw->name = name;
 		sw->op = op;
 		sw->mode = mode;
+		sw->state = KLP_TRANSITION_IDLE;
 	}
 
 	return sw;

@@ -51,6 +51,7 @@ struct klp_switch_stats {
  * @op:		name of the operation, one word
  * @mode:	what has to be idle
  * @brief:	it is enough to know that somebody is in the way, not who else
+ * @state:	what /proc/<pid>/patch_state is to say of who is in the way, if it is to
  * @edits:	the edits
  * @nr_edits:	how many there are
  * @max_edits:	how many there is room for
@@ -70,6 +71,7 @@ struct klp_switch {
 	const char *op;
 	enum klp_switch_mode mode;
 	bool brief;
+	int state;
 	struct klp_edit *edits;
 	unsigned int nr_edits;
 	unsigned int max_edits;

@@ -5,17 +5,26 @@
  *   the tracepoint livepatch:klp_switch
  *   /sys/kernel/debug/livepatch/switches   the last switches, a line each
  *   /sys/kernel/debug/livepatch/blockers   who was in the way the last time
+ *   /proc/<pid>/patch_state                whether this task is in the way
  *
  * Nothing is put into words before somebody reads it.
  */
 
+#include <linux/array_size.h>
 #include <linux/debugfs.h>
 #include <linux/init.h>
+#include <linux/livepatch.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include "idle.h"
+#include "patch.h"
 #include "switch.h"
 #include "telemetry.h"
 
@@ -89,15 +98,64 @@ void klp_telemetry_switch(const struct klp_switch *sw, int result)
 	mutex_unlock(&klp_telemetry_mutex);
 }
 
+/* Those whose patch_state says that they are in the way. Protected by klp_mutex. */
+static struct task_struct *klp_stuck[KLP_MAX_BLOCKERS];
+
+/**
+ * klp_telemetry_clear_tasks() - nobody is in the way any more
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_telemetry_clear_tasks(void)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&klp_mutex);
+
+	for (i = 0; i < ARRAY_SIZE(klp_stuck); i++) {
+		if (!klp_stuck[i])
+			continue;
+		WRITE_ONCE(klp_stuck[i]->patch_state, KLP_TRANSITION_IDLE);
+		put_task_struct(klp_stuck[i]);
+		klp_stuck[i] = NULL;
+	}
+}
+
+static void klp_set_tasks(const struct klp_idle *idle, int state)
+{
+	unsigned int i, nr = atomic_read(&idle->nr_blockers);
+	struct task_struct *task;
+
+	klp_telemetry_clear_tasks();
+
+	rcu_read_lock();
+	for (i = 0; i < min(nr, KLP_MAX_BLOCKERS); i++) {
+		/* It may be gone, and have left its number to another. */
+		task = find_task_by_pid_ns(idle->blockers[i].pid, &init_pid_ns);
+		if (!task || task != idle->blockers[i].task)
+			continue;
+		klp_stuck[i] = get_task_struct(task);
+		WRITE_ONCE(task->patch_state, state);
+	}
+	rcu_read_unlock();
+}
+
 /**
  * klp_telemetry_blockers() - keep who was in the way
  * @sw:		the switch, after klp_switch_run() that failed
  *
- * Context: Process context, may sleep.
+ * Tools look at the tasks while a transition waits.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
  */
 void klp_telemetry_blockers(const struct klp_switch *sw)
 {
 	const struct klp_idle *idle = &sw->idle;
+
+	lockdep_assert_held(&klp_mutex);
+
+	if (sw->state != KLP_TRANSITION_IDLE)
+		klp_set_tasks(idle, sw->state);
 
 	mutex_lock(&klp_telemetry_mutex);
 	strscpy(klp_blocked.patch, sw->name);

@@ -233,6 +233,8 @@ static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
 	if (!sw)
 		return -ENOMEM;
 
+	sw->state = patch->enabled ? KLP_TRANSITION_UNPATCHED :
+				     KLP_TRANSITION_PATCHED;
 	ret = klp_mark_patches(patch, sw);
 	if (!ret)
 		ret = klp_targets_prepare(sw);
@@ -281,6 +283,7 @@ static void klp_complete(void)
 			klp_post_unpatch(obj);
 	}
 
+	klp_telemetry_clear_tasks();
 	pr_notice("'%s': %s complete\n", patch->mod->name,
 		  klp_direction(patch));
 	WRITE_ONCE(klp_transition_patch, NULL);
