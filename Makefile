@@ -2,7 +2,8 @@
 #
 # The front door: make help
 
-KVER	?= 6.12
+# The kernel's own builder of patches came with 6.19.
+KVER	?= $(if $(filter klp klp-test,$(MAKECMDGOALS)),7.3,6.12)
 CONFIG	?= nonftrace
 CPUS	?= 2
 MEM	?= 2G
@@ -49,6 +50,7 @@ help:
 	@echo
 	@echo 'make kernel      the kernel for CONFIG, in build/KVER-CONFIG'
 	@echo 'make shell       a root shell in that kernel'
+	@echo 'make machine     the same with systemd and kpatch, and what it writes is kept'
 	@echo 'make kunit       the KUnit suites of that kernel'
 	@echo 'make selftests   the kernel'"'"'s own selftests of live patching'
 	@echo 'make patches     patches that wait, replace, relocate, and are refused'
@@ -58,6 +60,7 @@ help:
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
 	@echo 'make klp         make a patch module of PATCH, for KVER=7.3'
 	@echo 'make klp-test    the same with patches of all shapes, and what they do'
+	@echo 'make kpatch      the kpatch tool loads patches, in a system with systemd'
 	@echo 'make bench       measure, and compare with the kernel'"'"'s own; an hour'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
@@ -194,6 +197,24 @@ $(top)/build/klp-test/.built: $(klp)/.config $(wildcard tests/klp/*.patch) \
 klp-test: $(this)/.built $(top)/build/klp-test/.built
 	@$(vm) --timeout 300 $(this) tests/vm/klp $(top)/build/klp-test
 
+# A distribution's root file system, and a copy of it that is written to.
+root	:= $(top)/build/root.ext2
+$(root): scripts/root | setup
+	@scripts/root $@
+
+$(this)/root.ext2: $(root)
+	@cp --sparse=always $< $@
+
+# RUN is what to run instead of a shell.
+machine: $(this)/.built $(this)/root.ext2
+	@$(vm) --root $(this)/root.ext2 $(this) $(RUN)
+
+kpatch: $(this)/.built $(this)/samples/.built $(root)
+	@cp --sparse=always $(root) $(this)/kpatch.ext2
+	@$(vm) --timeout 300 --root $(this)/kpatch.ext2 $(this) tests/vm/kpatch first
+	@$(vm) --timeout 300 --root $(this)/kpatch.ext2 --append livepatch.wait=1 \
+		$(this) tests/vm/kpatch second
+
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
 
@@ -213,5 +234,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell demo kunit selftests patches rounds modules stress ftrace klp klp-test bench lint check patch install clean
+.PHONY: help setup kernel shell machine demo kunit selftests patches rounds modules stress ftrace klp klp-test kpatch bench lint check patch install clean
 .DELETE_ON_ERROR:
