@@ -8,10 +8,15 @@
 #include <asm/nospec-branch.h>
 #include <asm/unwind_hints.h>
 
+/* Tests call them by address. Not everywhere does SYM_FUNC_START() care for that. */
+#define LPT_FUNC_START(name)						\
+	SYM_START(name, SYM_L_GLOBAL, SYM_A_ALIGN) ASM_NL		\
+	ENDBR
+
 	.text
 
 /* Sleeps, if it has somewhere to sleep, in what was split from it as unlikely. */
-SYM_FUNC_START(lpt_has_cold)
+LPT_FUNC_START(lpt_has_cold)
 	testq	%rdi, %rdi
 	jnz	lpt_has_cold.cold
 	movl	$1, %eax
@@ -31,7 +36,7 @@ SYM_FUNC_END(lpt_has_cold.cold)
 	.text
 
 /* Sleeps, if it has somewhere to sleep, in a part that was not inlined. */
-SYM_FUNC_START(lpt_has_part)
+LPT_FUNC_START(lpt_has_part)
 	testq	%rdi, %rdi
 	jnz	lpt_has_part.part.0
 	movl	$1, %eax
@@ -47,7 +52,7 @@ SYM_FUNC_START_LOCAL(lpt_has_part.part.0)
 SYM_FUNC_END(lpt_has_part.part.0)
 
 /* A caller that the rest of it was inlined into. */
-SYM_FUNC_START(lpt_has_part_caller)
+LPT_FUNC_START(lpt_has_part_caller)
 	testq	%rdi, %rdi
 	jnz	lpt_has_part.part.0
 	movl	$1, %eax
@@ -55,7 +60,7 @@ SYM_FUNC_START(lpt_has_part_caller)
 SYM_FUNC_END(lpt_has_part_caller)
 
 /* Sleeps where the unwinder does not know its way. */
-SYM_FUNC_START(lpt_unreliable)
+LPT_FUNC_START(lpt_unreliable)
 	UNWIND_HINT_UNDEFINED
 	call	lpt_park
 	UNWIND_HINT_FUNC
@@ -64,21 +69,21 @@ SYM_FUNC_START(lpt_unreliable)
 SYM_FUNC_END(lpt_unreliable)
 
 /* Sleeps in what is called by the first instruction, which is short. */
-SYM_FUNC_START(lpt_calls_early)
+LPT_FUNC_START(lpt_calls_early)
 	ANNOTATE_RETPOLINE_SAFE
 	call	*%rax
 	movl	$2, %eax
 	RET
 SYM_FUNC_END(lpt_calls_early)
 
-SYM_FUNC_START(lpt_calls_early_caller)
+LPT_FUNC_START(lpt_calls_early_caller)
 	movq	$lpt_park, %rax
 	call	lpt_calls_early
 	RET
 SYM_FUNC_END(lpt_calls_early_caller)
 
 /* Sleeps in a loop, once, whose head is among the first five bytes. */
-SYM_FUNC_START(lpt_loops)
+LPT_FUNC_START(lpt_loops)
 	push	%rbx
 	movl	%eax, %eax
 .Lagain:
