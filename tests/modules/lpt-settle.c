@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /* When this has been loaded, all that was given to RCU to be freed is freed. */
 
+#include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 
 static int __init lpt_settle_init(void)
 {
-	kvfree_rcu_barrier();
+	struct kmem_cache *cache;
+
+	/*
+	 * Before a cache goes the kernel waits for what kvfree_rcu() has to free. Not
+	 * in all kernels may modules ask for that by itself.
+	 */
+	cache = kmem_cache_create("lpt_settle", sizeof(long), 0, 0, NULL);
+	if (!cache)
+		return -ENOMEM;
+	kmem_cache_destroy(cache);
+
 	rcu_barrier();
 	return 0;
 }
