@@ -3,7 +3,7 @@
 # The front door: make help
 
 # The kernel's own builder of patches came with 6.19.
-KVER	?= $(if $(filter klp klp-test,$(MAKECMDGOALS)),7.3,6.12)
+KVER	?= $(if $(filter klp klp-test tutorial,$(MAKECMDGOALS)),7.3,6.12)
 CONFIG	?= nonftrace
 CPUS	?= 2
 MEM	?= 2G
@@ -32,7 +32,7 @@ build	= $(top)/build/$(name)-$(1)
 # What a kernel is made of.
 sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 	     arch/x86/kernel/*.c arch/x86/include/asm/*.h tests/kunit/*.[chS] \
-	     tests/kunit/Makefile tests/klp/subject/*)
+	     tests/kunit/Makefile tests/klp/subject/* samples/klp-demo-driver.c)
 configs	:= nonftrace ftrace debug rt kcsan
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 
@@ -61,6 +61,7 @@ help:
 	@echo 'make klp         make a patch module of PATCH, for KVER=7.3'
 	@echo 'make klp-test    the same with patches of all shapes, and what they do'
 	@echo 'make kpatch      the kpatch tool loads patches, in a system with systemd'
+	@echo 'make tutorial    what docs/tutorial.md says, run as it is written'
 	@echo 'make bench       measure, and compare with the kernel'"'"'s own; an hour'
 	@echo 'make lint        sparse, checkpatch, kernel-doc, shellcheck'
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
@@ -215,6 +216,10 @@ kpatch: $(this)/.built $(this)/samples/.built $(root)
 	@$(vm) --timeout 300 --root $(this)/kpatch.ext2 --append livepatch.wait=1 \
 		$(this) tests/vm/kpatch second
 
+tutorial: $(this)/.built $(root)
+	@rm -f $(this)/root.ext2
+	@tests/tutorial docs/tutorial.md
+
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
 
@@ -234,5 +239,5 @@ install:
 clean:
 	rm -rf build
 
-.PHONY: help setup kernel shell machine demo kunit selftests patches rounds modules stress ftrace klp klp-test kpatch bench lint check patch install clean
+.PHONY: help setup kernel shell machine demo kunit selftests patches rounds modules stress ftrace klp klp-test kpatch tutorial bench lint check patch install clean
 .DELETE_ON_ERROR:
