@@ -76,14 +76,16 @@ help:
 setup:
 	@scripts/setup $(KVER)
 
-# The tree, with our files linked into it. Which files these are can change.
+# The tree, with our files linked into it. Which files these are can change, and where
+# they are.
+laid	:= kernel/livepatch/Kconfig.nonftrace
 $(tree)/.unpacked $(stock)/.unpacked $(klp)/.unpacked: | setup
 	@mkdir -p $(dir $(@D))
 	@scripts/source $(from) $(@D)
 	@touch $@
 
 $(tree)/.overlaid: $(tree)/.unpacked scripts/overlay $(sources)
-	@if [ -e $(@D)/kernel/livepatch/Kconfig.nonftrace ]; then \
+	@if [ -e $(@D)/$(laid) ] || [ -L $(@D)/$(laid) ]; then \
 		scripts/overlay --again $(@D); \
 	else \
 		scripts/overlay --link $(@D); \
@@ -91,7 +93,7 @@ $(tree)/.overlaid: $(tree)/.unpacked scripts/overlay $(sources)
 	@touch $@
 
 $(klp)/.overlaid: $(klp)/.unpacked scripts/overlay $(sources)
-	@if [ -e $(@D)/kernel/livepatch/Kconfig.nonftrace ]; then \
+	@if [ -e $(@D)/$(laid) ]; then \
 		scripts/overlay --again $(@D); \
 	else \
 		scripts/overlay $(@D); \
@@ -190,13 +192,15 @@ klp: $(klp)/.config
 	@test -n "$(PATCH)" || { echo 'make klp PATCH=fix.patch' >&2; exit 1; }
 	@scripts/klp $(klp) $(top)/build/klp $(PATCH) -- $(KLP_FLAGS)
 
-$(top)/build/klp-test/.built: $(klp)/.config $(wildcard tests/klp/*.patch) \
+# Patch modules are for one configuration.
+patched	:= $(call build,nonftrace)
+$(patched)/klp-test/.built: $(klp)/.config $(wildcard tests/klp/*.patch) \
 		scripts/klp scripts/klp-test
 	@scripts/klp-test $(klp) $(@D)
 	@touch $@
 
-klp-test: $(this)/.built $(top)/build/klp-test/.built
-	@$(vm) --timeout 300 $(this) tests/vm/klp $(top)/build/klp-test
+klp-test: $(patched)/.built $(patched)/klp-test/.built
+	@$(vm) --timeout 300 $(patched) tests/vm/klp $(patched)/klp-test
 
 # A distribution's root file system, and a copy of it that is written to.
 root	:= $(top)/build/root.ext2
@@ -206,9 +210,10 @@ $(root): scripts/root | setup
 $(this)/root.ext2: $(root)
 	@cp --sparse=always $< $@
 
-# RUN is what to run instead of a shell.
-machine: $(this)/.built $(this)/root.ext2
-	@$(vm) --root $(this)/root.ext2 $(this) $(RUN)
+# RUN is what to run instead of a shell, and IMAGE what to boot.
+IMAGE	:= $(this)/root.ext2
+machine: $(this)/.built $(IMAGE)
+	@$(vm) --root $(IMAGE) $(this) $(RUN)
 
 kpatch: $(this)/.built $(this)/samples/.built $(root)
 	@cp --sparse=always $(root) $(this)/kpatch.ext2
@@ -216,9 +221,9 @@ kpatch: $(this)/.built $(this)/samples/.built $(root)
 	@$(vm) --timeout 300 --root $(this)/kpatch.ext2 --append livepatch.wait=1 \
 		$(this) tests/vm/kpatch second
 
-tutorial: $(this)/.built $(root)
-	@rm -f $(this)/root.ext2
-	@tests/tutorial docs/tutorial.md
+tutorial: $(patched)/.built $(root)
+	@cp --sparse=always $(root) $(patched)/tutorial.ext2
+	@tests/tutorial docs/tutorial.md $(patched)/tutorial.ext2
 
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
@@ -226,8 +231,9 @@ bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 lint: | setup
 	@scripts/lint $(name) $(from)
 
+# ALSO names other kernels, of which a part is run.
 check: | setup
-	@scripts/check $(KVER) $(ACCEL)
+	@scripts/check $(KVER) $(ACCEL) $(tree) $(ALSO)
 
 patch: | setup
 	@scripts/make-patch $(from)
