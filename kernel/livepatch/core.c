@@ -42,7 +42,6 @@
  *	   not marked as a livepatch, a function is not found, found more than
  *	   once or is not kernel text, or the patch does not fit the states of
  *	   the system,
- *	   -EEXIST if an object or a function is in the patch twice,
  *	   -ENOENT if the size of a function is not known,
  *	   -ENXIO, -EPERM, -ENOSPC or -EADDRINUSE if a function cannot be
  *	   patched, see klp_guard_site(), or somebody else changed its text,

@@ -294,7 +294,7 @@ static int klp_check_func(const struct klp_object *obj,
 		if (klp_same_symbol(other, func)) {
 			pr_err("function '%s,%lu' of object '%s' is there twice\n",
 			       func->old_name, func->old_sympos ?: 1, objname);
-			return -EEXIST;
+			return -EINVAL;
 		}
 	}
 
@@ -343,7 +343,7 @@ static int klp_check_object(const struct klp_patch *patch,
 		if (!strcmp(klp_object_name(other), klp_object_name(obj))) {
 			pr_err("object '%s' is there twice\n",
 			       klp_object_name(obj));
-			return -EEXIST;
+			return -EINVAL;
 		}
 		if (klp_share_funcs(other, obj)) {
 			pr_err("objects '%s' and '%s' share their functions\n",
@@ -366,7 +366,7 @@ static int klp_check_object(const struct klp_patch *patch,
  * @patch:	the patch, of which nothing is changed
  *
  * Context: Process context.
- * Return: 0, or -EINVAL or -EEXIST with a line in the log that says why not.
+ * Return: 0, or -EINVAL with a line in the log that says why not.
  */
 int klp_patch_check(const struct klp_patch *patch)
 {

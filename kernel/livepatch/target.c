@@ -165,7 +165,7 @@ static struct klp_func *klp_target_top(const struct klp_target *target,
  * @func:	the func, with a record
  *
  * Context: Caller holds klp_mutex. To be completed by klp_targets_finish().
- * Return: 0, or -EEXIST if its patch replaces this function already, which is
+ * Return: 0, or -EINVAL if its patch replaces this function already, which is
  *	   logged.
  */
 int klp_target_enter(struct klp_func *func)
@@ -177,7 +177,7 @@ int klp_target_enter(struct klp_func *func)
 		if (other->transition && !other->patched) {
 			pr_err("'%s' and '%s' are the same function\n",
 			       other->old_name, func->old_name);
-			return -EEXIST;
+			return -EINVAL;
 		}
 	}
 

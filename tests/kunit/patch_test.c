@@ -113,10 +113,10 @@ static void patch_same_function_twice(struct kunit *test)
 	lpt_replace(p, "lpt_one", lpt_one_new);
 	lpt_replace(p, "lpt_two", lpt_two_new);
 	lpt_replace(p, "lpt_one", lpt_one_newer);
-	expect_fails(test, p, -EEXIST);
+	expect_fails(test, p, -EINVAL);
 	/* Position 1 of a name is the same as the only one. */
 	p->funcs[2].old_sympos = 1;
-	expect_fails(test, p, -EEXIST);
+	expect_fails(test, p, -EINVAL);
 }
 
 static void patch_malformed(struct kunit *test)
