@@ -58,7 +58,8 @@ help:
 	@echo 'make modules     patched modules come and go'
 	@echo 'make stress      patches come and go while others are in their way'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
-	@echo 'make klp         make a patch module of PATCH, for KVER=7.3'
+	@echo 'make klp         make a patch module of PATCH, for KVER=7.3; if it is'
+	@echo '                 several patches, KLP_NAME is what to call it'
 	@echo 'make klp-test    the same with patches of all shapes, and what they do'
 	@echo 'make kpatch      the kpatch tool loads patches, in a system with systemd'
 	@echo 'make tutorial    what docs/tutorial.md says, run as it is written'
@@ -187,12 +188,26 @@ ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 		$(this) tests/vm/paths
 	@$(vm) --timeout 900 $(this) tests/vm/telemetry
 
-# PATCH can be several, and KLP_FLAGS options of klp-build.
-klp: $(klp)/.config
-	@test -n "$(PATCH)" || { echo 'make klp PATCH=fix.patch' >&2; exit 1; }
-	@scripts/klp $(klp) $(top)/build/klp $(PATCH) -- $(KLP_FLAGS)
+# What klp-build makes is for one configuration.
+ifneq ($(filter klp klp-test tutorial,$(MAKECMDGOALS)),)
+ifneq ($(CONFIG),nonftrace)
+$(error klp-build is used with CONFIG=nonftrace only)
+endif
+endif
+ifneq ($(filter klp,$(MAKECMDGOALS)),)
+ifneq ($(words $(PATCH)),$(words $(wildcard $(PATCH))))
+$(error there is no such patch: $(filter-out $(wildcard $(PATCH)),$(PATCH)))
+endif
+KLP_NAME ?= $(if $(word 2,$(PATCH)),,$(basename $(notdir $(PATCH))))
+ifeq ($(KLP_NAME),)
+$(error make klp PATCH=fix.patch, or PATCH="one.patch two.patch" KLP_NAME=both)
+endif
+endif
 
-# Patch modules are for one configuration.
+# KLP_FLAGS are options of klp-build.
+klp: $(klp)/.config
+	@scripts/klp $(klp) $(top)/build/klp/$(KLP_NAME).ko $(PATCH) -- $(KLP_FLAGS)
+
 patched	:= $(call build,nonftrace)
 $(patched)/klp-test/.built: $(klp)/.config $(wildcard tests/klp/*.patch) \
 		scripts/klp scripts/klp-test
