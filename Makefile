@@ -222,7 +222,7 @@ root	:= $(top)/build/root.ext2
 $(root): scripts/root | setup
 	@scripts/root $@
 
-$(this)/root.ext2: $(root)
+$(this)/root.ext2: $(root) | $(this)/.built
 	@cp --sparse=always $< $@
 
 # RUN is what to run instead of a shell, and IMAGE what to boot.
