@@ -32,7 +32,7 @@ build	= $(top)/build/$(name)-$(1)
 # What a kernel is made of.
 sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 	     arch/x86/kernel/*.c arch/x86/include/asm/*.h tests/kunit/*.[chS] \
-	     tests/kunit/Makefile tests/klp/subject/* samples/klp-demo-driver.c)
+	     tests/kunit/Makefile tests/klp/subject/*)
 configs	:= nonftrace ftrace debug rt kcsan
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 
@@ -68,14 +68,14 @@ help:
 	@echo 'make patch       print the live patcher as a patch for a kernel tree'
 	@echo 'make install     put it into the tree at KERNEL'
 	@echo 'make setup       install what all this needs; the others do so first'
-	@echo 'make clean       remove build/'
+	@echo 'make clean       remove build/; with KERNEL only what was made of that tree'
 	@echo
 	@echo '  KVER=$(KVER)  CONFIG=$(CONFIG) ($(configs))  KERNEL=$(KERNEL)'
 	@echo '  CPUS=$(CPUS)  MEM=$(MEM)  ACCEL=$(ACCEL) (kvm, tcg, auto)'
 	@echo '  STRESS_SECONDS=$(STRESS_SECONDS)  STRESS_SEED=$(STRESS_SEED)'
 
 setup:
-	@scripts/setup $(KVER)
+	@scripts/setup $(if $(KERNEL),,$(KVER))
 
 # The tree, with our files linked into it. Which files these are can change, and where
 # they are.
@@ -236,9 +236,11 @@ kpatch: $(this)/.built $(this)/samples/.built $(root)
 	@$(vm) --timeout 300 --root $(this)/kpatch.ext2 --append livepatch.wait=1 \
 		$(this) tests/vm/kpatch second
 
-tutorial: $(patched)/.built $(root)
-	@cp --sparse=always $(root) $(patched)/tutorial.ext2
-	@tests/tutorial docs/tutorial.md $(patched)/tutorial.ext2
+# What runs there is run as somebody would type it.
+tutorial: $(root)
+	@cp --sparse=always $(root) $(top)/build/tutorial.ext2
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL ACCEL=$(ACCEL) \
+		tests/tutorial docs/tutorial.md $(top)/build/tutorial.ext2
 
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
 	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
@@ -257,8 +259,9 @@ install:
 	@test -n "$(KERNEL)" || { echo 'make install KERNEL=/path/to/linux' >&2; exit 1; }
 	@scripts/overlay $(KERNEL)
 
+# With KERNEL only what was made of that.
 clean:
-	rm -rf build
+	rm -rf $(if $(KERNEL),$(tree)* $(call build,*),build)
 
 .PHONY: help setup kernel shell machine demo kunit selftests patches rounds modules stress ftrace klp klp-test kpatch tutorial bench lint check patch install clean
 .DELETE_ON_ERROR:
