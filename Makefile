@@ -243,7 +243,7 @@ tutorial: $(root)
 		tests/tutorial docs/tutorial.md $(top)/build/tutorial.ext2
 
 bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
-	@scripts/bench $(call build,) $(top)/build/bench $(ACCEL)
+	@scripts/bench $(call build,) $(call build,bench)/report $(ACCEL)
 
 lint: | setup
 	@scripts/lint $(name) $(from)
