@@ -376,6 +376,8 @@ static void site_refused_trampoline(struct kunit *test)
 /* A kernel writes to lock prefixes when its second CPU comes. */
 static void site_refused_alternative(struct kunit *test)
 {
+	if (!alternatives_text_reserved)
+		kunit_skip(test, "this kernel leaves lock prefixes alone");
 	if (num_online_cpus() > 1 || num_possible_cpus() == 1)
 		kunit_skip(test, "needs one CPU, and another that is off");
 	expect_refused(test, "lpt_lock", -EADDRINUSE);
