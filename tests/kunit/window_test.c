@@ -7,6 +7,7 @@
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
+#include <linux/rcupdate.h>
 #include <linux/stacktrace.h>
 #include "../idle.h"
 #include "../patch.h"
@@ -364,11 +365,24 @@ struct watch {
 	atomic_t hits;
 };
 
+/*
+ * Lockdep is told of who reads under RCU as it is of locks, though there is none.
+ * The unwinder does that to find the module of an address.
+ */
+static bool reads_under_rcu(struct pt_regs *regs)
+{
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+	return regs_get_kernel_argument(regs, 0) == (unsigned long)&rcu_lock_map;
+#else
+	return false;
+#endif
+}
+
 static int watch_hit(struct kprobe *kp, struct pt_regs *regs)
 {
 	struct watch *watch = container_of(kp, struct watch, kp);
 
-	if (in_window(kp, regs))
+	if (in_window(kp, regs) && !reads_under_rcu(regs))
 		atomic_inc(&watch->hits);
 	return 0;
 }
