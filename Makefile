@@ -85,19 +85,12 @@ $(tree)/.unpacked $(stock)/.unpacked $(klp)/.unpacked: | setup
 	@scripts/source $(from) $(@D)
 	@touch $@
 
-$(tree)/.overlaid: $(tree)/.unpacked scripts/overlay $(sources)
+$(tree)/.overlaid: how := --link
+$(tree)/.overlaid $(klp)/.overlaid: %/.overlaid: %/.unpacked scripts/overlay $(sources)
 	@if [ -e $(@D)/$(laid) ] || [ -L $(@D)/$(laid) ]; then \
 		scripts/overlay --again $(@D); \
 	else \
-		scripts/overlay --link $(@D); \
-	fi
-	@touch $@
-
-$(klp)/.overlaid: $(klp)/.unpacked scripts/overlay $(sources)
-	@if [ -e $(@D)/$(laid) ]; then \
-		scripts/overlay --again $(@D); \
-	else \
-		scripts/overlay $(@D); \
+		scripts/overlay $(how) $(@D); \
 	fi
 	@touch $@
 
