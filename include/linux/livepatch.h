@@ -25,8 +25,8 @@
 
 /*
  * What /proc/<pid>/patch_state shows. No task is ever between two states here. So it
- * reads KLP_TRANSITION_IDLE, but for a task that a transition waits for: that is
- * what the transition leads away from.
+ * reads KLP_TRANSITION_IDLE, except for a task that blocks a transition: it reads the
+ * state that the transition leads away from.
  */
 #define KLP_TRANSITION_IDLE		-1
 #define KLP_TRANSITION_UNPATCHED	 0
@@ -212,18 +212,17 @@ int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 #endif /* CONFIG_LIVEPATCH */
 
 /*
- * Hooks of a per-task transition, in fork, in the scheduler and on the way to
- * user space. A switch for all tasks at once has no use for them, but that a new
- * task is not in the way where its parent is.
+ * What the kernel calls for a per-task transition. A switch for all tasks at once has
+ * another use for it, see kernel/livepatch/hold.c. Only user threads are held, so an
+ * idle thread has nothing pending.
  */
-static inline void klp_copy_process(struct task_struct *child)
-{
 #ifdef CONFIG_LIVEPATCH
-	child->patch_state = KLP_TRANSITION_IDLE;
-#endif
-}
-
+void klp_copy_process(struct task_struct *child);
+void klp_update_patch_state(struct task_struct *task);
+#else
+static inline void klp_copy_process(struct task_struct *child) {}
 static inline void klp_update_patch_state(struct task_struct *task) {}
+#endif
 
 static inline bool klp_patch_pending(struct task_struct *task)
 {

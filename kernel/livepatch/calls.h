@@ -4,7 +4,7 @@
 
 #include <linux/static_call.h>
 #include <linux/types.h>
-#include "idle.h"
+#include "ranges.h"
 
 /**
  * struct klp_move - what becomes of those who call a version of a function

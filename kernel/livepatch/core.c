@@ -16,12 +16,11 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 #include "core.h"
-#include "exiting.h"
 #include "fault.h"
 #include "guard.h"
 #include "keys.h"
+#include "look.h"
 #include "patch.h"
-#include "ran.h"
 #include "state.h"
 #include "symbol.h"
 #include "sysfs.h"
@@ -36,7 +35,8 @@
  * livepatch.wait=1, will do so when nothing is in the way any more. When it
  * returns an error nothing has changed, and the log says why.
  *
- * Context: Process context, may sleep. Takes klp_mutex.
+ * Context: Process context, may sleep. Takes klp_mutex, and drops it between
+ *	    attempts.
  * Return: 0, or
  *	   -EINVAL if the patch is malformed or enabled already, its module is
  *	   not marked as a livepatch, a function is not found, found more than
@@ -48,7 +48,8 @@
  *	   -ERANGE if a new function is out of reach,
  *	   -EFAULT if a function cannot be made writable,
  *	   -ENOEXEC if a livepatch relocation cannot be written,
- *	   -EBUSY if tasks or kprobes were in the way, or another patch waits,
+ *	   -EBUSY if tasks or kprobes blocked it, or another patch waits,
+ *	   -ECANCELED if the patch was disabled before it was enabled,
  *	   -ENODEV if the module is going, or livepatch is not up,
  *	   -ENOMEM, or the error of a pre_patch callback.
  */
@@ -60,7 +61,7 @@ int klp_enable_patch(struct klp_patch *patch)
 	if (ret)
 		return ret;
 
-	if (!klp_sysfs_ready() || !klp_exiting_ready() || !klp_ran_ready()) {
+	if (!klp_sysfs_ready() || !klp_look_ready()) {
 		pr_err("live patching is not available\n");
 		return -ENODEV;
 	}
@@ -88,7 +89,8 @@ int klp_enable_patch(struct klp_patch *patch)
 	ret = klp_patch_init(patch);
 	if (!ret)
 		ret = klp_transition_enable(patch);
-	if (!ret)
+	/* Of a transition that was reversed the patch is freed already. */
+	if (!ret || ret == -ECANCELED)
 		goto unlock;
 
 	klp_symbol_forget();

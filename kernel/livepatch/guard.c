@@ -7,12 +7,10 @@
  * if what has to run while it is switched would run it.
  *
  * In return, the text of a patched function is claimed: register_kprobe() asks
- * arch_within_kprobe_blacklist(), which is ours, and refuses a probe there. That
- * alone is not enough, for a registrar can have asked before the claim and arm
- * its probe after it. It is inside register_kprobe() all that time. So a switch
- * first claims; then it looks once at every task, and register_kprobe() is text
- * that nobody may be in; and then it looks for probes. Whoever asked before the
- * claim is found in the one way or the other, and who asks later is refused.
+ * arch_within_kprobe_blacklist(), which is ours, and refuses a probe there. A switch
+ * first claims the text; then it begins to look at tasks, and a task that is inside
+ * register_kprobe() and asked before the claim blocks it, see registrar.c; then it
+ * searches the table of kprobes, with text_mutex held.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -28,7 +26,6 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/rculist.h>
-#include <linux/rethook.h>
 #include <linux/sched.h>
 #include <linux/static_call.h>
 #include <asm/livepatch_compat.h>
@@ -36,6 +33,7 @@
 #include "fault.h"
 #include "guard.h"
 #include "patch.h"
+#include "registrar.h"
 #include "symbol.h"
 
 /* Claims are added and removed under klp_mutex, and read under RCU. */
@@ -117,7 +115,11 @@ bool arch_within_kprobe_blacklist(unsigned long addr)
 	    addr < (unsigned long)__kprobes_text_end)
 		return true;
 
-	return READ_ONCE(klp_asking) != current && klp_is_claimed(addr);
+	if (READ_ONCE(klp_asking) == current)
+		return false;
+
+	klp_registrar_asks();
+	return klp_is_claimed(addr);
 }
 
 static bool klp_has_probe(unsigned long addr)
@@ -159,15 +161,15 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 }
 
 /**
- * klp_guard_add_registrars() - text in which a registrar of a kprobe can be
- * @busy:	where it is added
+ * klp_guard_add_registrars() - text in which a task can be that sets a kprobe
+ * @ranges:	where it is added
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  * Return: 0, -ENOENT if the text cannot be found, or -ENOMEM.
  */
-int klp_guard_add_registrars(struct klp_ranges *busy)
+int klp_guard_add_registrars(struct klp_ranges *ranges)
 {
-	return klp_symbol_text((unsigned long)register_kprobe, busy);
+	return klp_symbol_text((unsigned long)register_kprobe, ranges);
 }
 
 /* By anybody but the loader? Where references are not counted that may be so. */
@@ -241,7 +243,7 @@ unsigned long klp_guard_find_probe(const struct klp_ranges *ranges)
 	return 0;
 }
 
-int klp_guard_add_registrars(struct klp_ranges *busy)
+int klp_guard_add_registrars(struct klp_ranges *ranges)
 {
 	return 0;
 }
@@ -261,30 +263,6 @@ static bool klp_in_blacklist(unsigned long addr)
 	return false;
 }
 #endif
-
-/**
- * klp_guard_add_trampolines() - where a task goes on that hides where it goes on
- * @busy:	where it is added
- *
- * Who traces the return of a function has put the address of a trampoline in the
- * place of the return address on the stack. The unwinder knows what was there.
- *
- * Context: Process context, may sleep.
- * Return: 0, or -ENOMEM.
- */
-int klp_guard_add_trampolines(struct klp_ranges *busy)
-{
-	int ret = 0;
-
-#ifdef CONFIG_RETHOOK
-	ret = klp_ranges_add(busy, (unsigned long)arch_rethook_trampoline, 0);
-#endif
-#ifdef CONFIG_FUNCTION_GRAPH_TRACER
-	if (!ret)
-		ret = klp_ranges_add(busy, (unsigned long)return_to_handler, 0);
-#endif
-	return ret;
-}
 
 static bool klp_in_section(unsigned long addr, const char *start,
 			   const char *end)
@@ -373,16 +351,23 @@ static const char * const klp_trap_path[] = {
 };
 
 /*
- * Functions that the window runs, or that wait for it to pass. None of them runs
- * when the text is written, so this is not about breakpoints: a mistake in a new
- * version of one of these would be a mistake of the check.
+ * Functions that a CPU runs while it is stopped, or while it looks at a task. None of
+ * them runs when the text is written, but for those with which a CPU waits for the
+ * others. So this is not about breakpoints: a mistake in a new version of one of these
+ * would be a mistake of the check.
  */
 static const char * const klp_window_path[] = {
 	"multi_cpu_stop",
 	"cpu_stopper_thread",
 	"stop_machine_yield",
+	"cpu_idle_poll_ctrl",
+	"ktime_get_mono_fast_ns",
+	"read_tsc",
 	"rcu_momentary_eqs",
+	"rcu_preempt_deferred_qs",
 	"touch_nmi_watchdog",
+	"touch_softlockup_watchdog",
+	"wq_watchdog_touch",
 	"arch_stack_walk_reliable",
 	"__unwind_start",
 	"unwind_next_frame",
@@ -409,10 +394,6 @@ static const char * const klp_window_path[] = {
 	"__module_text_address",
 	"__module_address",
 	"ftrace_graph_ret_addr",
-	"__virt_addr_valid",
-	"_find_next_andnot_bit",
-	"ktime_get_mono_fast_ns",
-	"read_tsc",
 };
 
 /*

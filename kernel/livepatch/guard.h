@@ -4,7 +4,7 @@
 
 #include <linux/list.h>
 #include <asm/livepatch.h>
-#include "idle.h"
+#include "ranges.h"
 
 struct module;
 
@@ -34,8 +34,7 @@ bool klp_guard_call(unsigned long addr);
 bool klp_guard_reentered(const struct klp_site *site,
 			 const struct klp_ranges *text);
 unsigned long klp_guard_find_probe(const struct klp_ranges *ranges);
-int __must_check klp_guard_add_registrars(struct klp_ranges *busy);
-int __must_check klp_guard_add_trampolines(struct klp_ranges *busy);
+int __must_check klp_guard_add_registrars(struct klp_ranges *ranges);
 bool __must_check klp_guard_settle(struct module *mod);
 void klp_guard_settle_probes(void);
 

@@ -3,25 +3,27 @@
  * The switch: a set of edits, made for all tasks at once, or not at all.
  *
  *   prepare   running   sort the edits and the text that must be idle, encode
- *                       what is to be written, map where it goes
- *   prescan   running   no task is in the text
- *   look      running   no kprobe is in it, and it is as it must be
+ *                       what is to be written
+ *   look      running   look at each task that does not run, and from here on at
+ *                       each that leaves a CPU; wait until no task is inside
+ *   check     running   map the text that is written; no kprobe is in it, and it is
+ *                       as it must be
  *   stop      stopped   every CPU is in klp_window() with interrupts off
- *   recheck   stopped   no task is in the text that has run since the prescan
- *   write     stopped   in steps, after each of which all CPUs serialise
- *   finish    running   report, free
+ *   write     stopped   if no task is inside: in steps, after each of which all CPUs
+ *                       serialise
+ *   finish    running   unmap, report, free
  *
- * The machine is stopped when nothing was found in the way while it ran, and not
- * before. Whatever fails, the text is as it was: nothing is written before the
- * last check. In the window nothing takes a lock, allocates, prints or edits a
- * page table: the CPU that would have to give way to it does not run.
+ * The CPUs are stopped if no task was found inside while they ran, and not before.
+ * Whatever fails, the text is as it was: nothing is written before the last check.
+ * While the CPUs are stopped, nothing takes a lock, allocates, prints or edits a page
+ * table: each of these may have to wait for another CPU, and none makes progress.
  *
- * Text that nobody can be in, that of a module which is being loaded, is written
- * without a window, see klp_switch_still().
+ * The text of a module that is being loaded is written without stopping any CPU, as
+ * no task can be in it, see klp_switch_still().
  *
- * Locks, outermost first, as everybody who pokes text takes them: klp_mutex,
- * cpus_read_lock(), text_mutex. CPUs must not come and go while it is recorded
- * what runs on them; the text must not change between looking and writing.
+ * Locks, outermost first, in the order of all code that pokes text: klp_mutex,
+ * cpus_read_lock(), text_mutex. CPUs must not come and go between the look and the
+ * stop. The text must not change between the check and the write.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -34,8 +36,11 @@
 #include <linux/ktime.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
-#include <linux/math.h>
+#include <linux/math64.h>
 #include <linux/memory.h>
+#include <linux/minmax.h>
+#include <linux/nmi.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/sort.h>
@@ -47,28 +52,26 @@
 #include "fault.h"
 #include "grow.h"
 #include "guard.h"
+#include "hold.h"
+#include "ladder.h"
+#include "look.h"
 #include "patch.h"
-#include "ran.h"
+#include "registrar.h"
 #include "switch.h"
 
 /*
- * How long a switch waits before each new attempt: from 1 ms, doubled each time
- * up to 100 ms.
+ * How long an attempt sleeps before it asks again whether a task is inside, and how
+ * often it asks before it looks at all tasks again: one that has gone to sleep inside
+ * since is nudged by that.
  */
-#define KLP_MIN_DELAY_MS	1
-#define KLP_MAX_DELAY_MS	100
+#define KLP_POLL_US		1000
+#define KLP_POLLS		8
 
 /*
- * And by how much longer than the machine stood still for nothing the last time,
- * so that it stands still for less than a thousandth of the time at the worst.
- * That goes for up to a millisecond. If it takes longer it is a virtual machine
- * which somebody stopped as well, and klp_mutex is not to be held for so long.
+ * After the CPUs were stopped in vain they run for at least so many times as long,
+ * so that they are stopped for a tenth of an attempt at the most.
  */
-#define KLP_RUN_STOP_RATIO	1000
-#define KLP_MAX_PAUSE_NS	NSEC_PER_SEC
-
-/* When that is over, by ktime_get_ns(). Protected by klp_mutex. */
-static u64 klp_may_stop_at;
+#define KLP_RUN_STOP_RATIO	10
 
 /**
  * klp_switch_alloc() - begin a set of edits
@@ -91,28 +94,36 @@ struct klp_switch *klp_switch_alloc(const char *name, const char *op,
 		sw->name = name;
 		sw->op = op;
 		sw->mode = mode;
-		sw->state = KLP_TRANSITION_IDLE;
 	}
 
 	return sw;
+}
+
+static void klp_switch_free_rcu(struct rcu_head *rcu)
+{
+	struct klp_switch *sw = container_of(rcu, struct klp_switch, rcu);
+
+	klp_ranges_free(&sw->unprobed);
+	klp_ranges_free(&sw->look.registrars);
+	klp_ranges_free(&sw->look.text);
+	klp_moves_free(&sw->moves);
+	kvfree(sw->edits);
+	kfree(sw);
 }
 
 /**
  * klp_switch_free() - free a set of edits
  * @sw:		the set, or NULL
  *
- * Context: Process context, may sleep.
+ * A CPU can still be in klp_sched_out() or in klp_int3(), both of which run with
+ * interrupts off, and so end before a grace period does.
+ *
+ * Context: Any.
  */
 void klp_switch_free(struct klp_switch *sw)
 {
-	if (!sw)
-		return;
-
-	klp_ranges_free(&sw->unprobed);
-	klp_ranges_free(&sw->busy);
-	klp_moves_free(&sw->moves);
-	kvfree(sw->edits);
-	kfree(sw);
+	if (sw)
+		call_rcu(&sw->rcu, klp_switch_free_rcu);
 }
 
 static int klp_switch_add_edit(struct klp_switch *sw,
@@ -179,31 +190,48 @@ static int klp_edit_cmp(const void *a, const void *b)
  * @sw:		the set of edits
  * @arrived:	how often a CPU arrived at a step
  * @steps:	how many steps are done
- * @clear:	nobody is in the way
+ * @clear:	no task is inside
+ * @polls:	idle CPUs have been told to poll, and not yet to stop polling
  * @ns:		the longest that a CPU was in the window, in nanoseconds
- * @left:	when the last CPU left it, by ktime_get_ns()
  */
 struct klp_window {
 	struct klp_switch *sw;
 	atomic_t arrived;
 	unsigned int steps;
 	bool clear;
+	bool polls;
 	atomic64_t ns;
-	atomic64_t left;
 };
 
-/* What is done once for all CPUs, while the others wait. */
+/* Done once for all CPUs, while the others wait. */
 static void __kprobes klp_window_step(struct klp_window *window,
 				      unsigned int step)
 {
 	struct klp_switch *sw = window->sw;
 
 	if (step == KLP_STEP_TRAP) {
-		klp_idle_check_rest(&sw->idle);
-		window->clear = klp_idle_clear(&sw->idle);
+		window->clear = klp_look_clear();
+		/* All have woken up, and the caller may not run for long. */
+		cpu_idle_poll_ctrl(false);
+		window->polls = false;
 	}
 	if (window->clear)
 		klp_edits_write(sw->edits, sw->nr_edits, step);
+}
+
+/*
+ * Another CPU can be kept from getting here, as in a virtual machine of which the host
+ * has stopped a CPU. That is no lockup of the CPU that waits.
+ */
+static void __kprobes klp_window_wait(const struct klp_window *window,
+				      unsigned int step)
+{
+	/* Pairs with klp_window_steps(). */
+	while (smp_load_acquire(&window->steps) <= step) {
+		cpu_relax();
+		touch_nmi_watchdog();
+		rcu_momentary_eqs();
+	}
 }
 
 static void __kprobes klp_window_steps(struct klp_window *window)
@@ -213,22 +241,20 @@ static void __kprobes klp_window_steps(struct klp_window *window)
 
 	for (step = KLP_STEP_TRAP; step <= KLP_STEP_HEAD; step++) {
 		/*
-		 * The last CPU to arrive does the step. By the full barrier of
-		 * the count it sees what the others found about themselves, and
-		 * knows that they all have serialised since the last step, and
-		 * are not in an NMI that began before.
+		 * The last CPU to arrive does the step. By the full barrier of the
+		 * count it sees what all CPUs did before they arrived, which includes
+		 * their last klp_sched_out(). They have serialised since the last
+		 * step, and are not in an NMI that began before it.
 		 */
 		if (atomic_inc_return(&window->arrived) == nr_cpus * (step + 1)) {
 			klp_window_step(window, step);
-			/* Pairs below: what the step did comes first. */
+			/* Pairs with klp_window_wait(): what the step did is seen. */
 			smp_store_release(&window->steps, step + 1);
 		} else {
-			/* Pairs above. */
-			while (smp_load_acquire(&window->steps) <= step)
-				cpu_relax();
+			klp_window_wait(window, step);
 		}
 
-		/* What was decoded ahead of the step must not run behind it. */
+		/* What was decoded before the step must not be executed after it. */
 		sync_core();
 
 		if (!window->clear)
@@ -247,14 +273,10 @@ static void __kprobes klp_max(atomic64_t *max, s64 ns)
 static int __kprobes klp_window(void *data)
 {
 	struct klp_window *window = data;
-	u64 now, start = ktime_get_mono_fast_ns();
+	u64 start = ktime_get_mono_fast_ns();
 
-	klp_idle_check_cpu(&window->sw->idle);
 	klp_window_steps(window);
-
-	now = ktime_get_mono_fast_ns();
-	klp_max(&window->ns, now - start);
-	klp_max(&window->left, now);
+	klp_max(&window->ns, ktime_get_mono_fast_ns() - start);
 
 	return 0;
 }
@@ -262,36 +284,31 @@ static int __kprobes klp_window(void *data)
 static int klp_switch_stop(struct klp_switch *sw)
 {
 	struct klp_switch_stats *stats = &sw->stats;
-	struct klp_window window = { .sw = sw };
-	unsigned int walked = atomic_read(&sw->idle.nr_walked);
-	u64 start, end;
+	struct klp_window window = { .sw = sw, .polls = true };
+	u64 start;
 	int ret;
 
 	/*
-	 * A CPU that sleeps takes its time to wake up, and those that are stopped
-	 * already wait for it. So wake them all up before.
+	 * A CPU in a deep idle state takes its time to wake up, while the CPUs that
+	 * are stopped already wait for it. So wake up all of them before.
 	 */
 	cpu_idle_poll_ctrl(true);
 	wake_up_all_idle_cpus();
 	start = ktime_get_ns();
 
 	ret = stop_machine_cpuslocked(klp_window, &window, cpu_online_mask);
-	cpu_idle_poll_ctrl(false);
 
-	end = ktime_get_ns();
-	stats->window_ns = end - start;
+	/* The CPUs may not have been stopped at all. */
+	if (window.polls)
+		cpu_idle_poll_ctrl(false);
+	stats->window_ns = ktime_get_ns() - start;
 	stats->callback_ns = atomic64_read(&window.ns);
 	stats->nr_cpus = num_online_cpus();
-	stats->nr_tasks = walked;
-	stats->nr_rechecked = atomic_read(&sw->idle.nr_walked) - walked;
-	if (ret || window.clear)
+	stats->nr_stops++;
+	if (ret)
 		return ret;
 
-	/* When who asked for it came to run again is not what counts. */
-	end = atomic64_read(&window.left);
-	klp_may_stop_at = end + min(KLP_RUN_STOP_RATIO * (end - start),
-				    KLP_MAX_PAUSE_NS);
-	return -EBUSY;
+	return window.clear ? 0 : -EBUSY;
 }
 
 /*
@@ -383,8 +400,8 @@ int klp_switch_look(struct klp_switch *sw)
 	return 0;
 }
 
-/* Look, stop, and write. */
-static int klp_switch_make(struct klp_switch *sw)
+/* Check, stop, and write. */
+static int klp_switch_locked(struct klp_switch *sw)
 {
 	int ret;
 
@@ -394,80 +411,165 @@ static int klp_switch_make(struct klp_switch *sw)
 	if (ret)
 		return ret;
 
-	klp_idle_check_ran(&sw->idle);
-	if (!klp_idle_clear(&sw->idle))
-		return -EBUSY;
-
 	ret = klp_fault(-EADDRINUSE) ?: klp_switch_stop(sw);
 	if (ret)
 		return ret;
 
 	klp_edits_disarm();
 	klp_edits_tell(sw->edits, sw->nr_edits);
+	klp_registrars_settled();
 	return 0;
 }
 
-/* All that is tried in one attempt, while it is recorded who runs. */
-static int klp_switch_recorded(struct klp_switch *sw)
+static int klp_switch_map(struct klp_switch *sw)
 {
-	int ret;
+	int ret = klp_fault(-EFAULT);
+	void *map;
 
-	klp_idle_check_all(&sw->idle);
-	sw->stats.nr_tasks = atomic_read(&sw->idle.nr_walked);
-	if (klp_idle_clear(&sw->idle))
-		klp_idle_check_ran(&sw->idle);
-	if (!klp_idle_clear(&sw->idle))
-		return -EBUSY;
+	if (ret)
+		return ret;
+
+	map = klp_edits_map(sw->edits, sw->nr_edits);
+	if (IS_ERR(map))
+		return PTR_ERR(map);
+
+	sw->map = map;
+	return 0;
+}
+
+static void klp_switch_unmap(struct klp_switch *sw)
+{
+	klp_edits_unmap(sw->map);
+	sw->map = NULL;
+}
+
+/*
+ * No task is known to be inside. The text is writable elsewhere from here to the end
+ * of the attempt at the latest.
+ */
+static int klp_switch_make(struct klp_switch *sw)
+{
+	int ret = 0;
+
+	if (!sw->map)
+		ret = klp_switch_map(sw);
+	if (ret)
+		return ret;
 
 	mutex_lock(&text_mutex);
-	ret = klp_switch_make(sw);
+	ret = klp_switch_locked(sw);
 	mutex_unlock(&text_mutex);
 
 	return ret;
 }
 
-/* Is somebody still in the way who was last time? That is quickly seen. */
-static bool klp_switch_still_blocked(struct klp_switch *sw)
+/* Wait for the tasks that are inside to leave, until the time given at the latest. */
+static bool klp_switch_wait(u64 end)
 {
-	klp_idle_check_known(&sw->idle);
+	unsigned int polls = 0;
 
-	return !klp_idle_clear(&sw->idle);
+	while (!klp_look_clear()) {
+		if (ktime_get_ns() >= end || polls++ == KLP_POLLS)
+			return false;
+		usleep_range(KLP_POLL_US / 2, KLP_POLL_US);
+	}
+
+	return true;
 }
 
 /*
- * One attempt.
- * Return: 0, -EBUSY if a task, a probe or an update is in the way, -EADDRINUSE if
- * the text is not what it must be, -ENOMEM, or the error of stop_machine().
+ * The CPUs were stopped in vain. Let them run, and the threads that were found inside
+ * get to the edge of user space. Return: false if the time is up before.
  */
-static int klp_switch_attempt(struct klp_switch *sw, bool thorough)
+static bool klp_switch_rest(const struct klp_switch *sw, u64 end)
+{
+	u64 us = div_u64(KLP_RUN_STOP_RATIO * sw->stats.window_ns, NSEC_PER_USEC);
+
+	us = max(us, KLP_POLL_US);
+	if (ktime_get_ns() + us * NSEC_PER_USEC >= end)
+		return false;
+
+	fsleep(us);
+	return true;
+}
+
+/* Look at all tasks, and switch at an instant at which none is inside. */
+static int klp_switch_look_and_make(struct klp_switch *sw,
+				    const struct klp_rung *rung, u64 end)
 {
 	int ret;
 
-	klp_idle_init(&sw->idle, &sw->busy, sw->mode == KLP_SWITCH_FORCED);
-	sw->probe = 0;
-	sw->changed = 0;
-	sw->pending = 0;
-	if (!thorough && klp_switch_still_blocked(sw))
-		return -EBUSY;
+	klp_look_all(&sw->look, klp_hold_visit);
+	sw->stats.nr_tasks = sw->look.nr_walked;
+	/* Threads that run and have to be held need a moment to get there. */
+	if (rung->hold != KLP_HOLD_NONE)
+		fsleep(KLP_POLL_US);
 
-	cpus_read_lock();
-	ret = klp_ran_start();
-	if (!ret) {
-		ret = klp_switch_recorded(sw);
-		klp_ran_stop();
-	}
-	cpus_read_unlock();
+	do {
+		if (!klp_switch_wait(end))
+			return -EBUSY;
 
-	klp_idle_remember(&sw->idle);
+		ret = klp_switch_make(sw);
+		/* A probe or an update of a static call does not pass that soon. */
+		if (ret != -EBUSY || sw->probe || sw->pending)
+			return ret;
+	} while (klp_switch_rest(sw, end));
+
+	return -EBUSY;
+}
+
+/* The same, again and again, until the time is up. */
+static int klp_switch_until(struct klp_switch *sw, const struct klp_rung *rung,
+			    u64 end)
+{
+	int ret;
+
+	do {
+		ret = klp_switch_look_and_make(sw, rung, end);
+	} while (ret == -EBUSY && !sw->probe && !sw->pending &&
+		 ktime_get_ns() < end);
+
 	return ret;
 }
 
 /*
- * The text is not run by anybody, so nobody has to be stopped for the edits.
+ * One attempt.
+ * Return: 0, -EBUSY if a task, a probe or an update blocks the switch, -EADDRINUSE if
+ * the text is not what it must be, -ENOMEM, -EFAULT, or the error of stop_machine().
  */
+static int klp_switch_attempt(struct klp_switch *sw, const struct klp_rung *rung)
+{
+	u64 start, end;
+	int ret;
+
+	cpus_read_lock();
+	start = ktime_get_ns();
+	end = start + rung->ms * NSEC_PER_MSEC;
+	klp_hold_start(rung->hold, rung->ms);
+	klp_look_start(&sw->look);
+
+	ret = klp_switch_until(sw, rung, end);
+
+	klp_look_stop();
+	sw->stats.nr_held += klp_hold_stop();
+	if (rung->hold != KLP_HOLD_NONE) {
+		sw->stats.nr_bursts++;
+		sw->stats.held_ns += ktime_get_ns() - start;
+	}
+	cpus_read_unlock();
+
+	klp_switch_unmap(sw);
+	return ret;
+}
+
+/* No task runs the text, so no CPU has to be stopped for the edits. */
 static int klp_switch_still(struct klp_switch *sw)
 {
 	int ret;
+
+	ret = klp_switch_map(sw);
+	if (ret)
+		return ret;
 
 	cpus_read_lock();
 	mutex_lock(&text_mutex);
@@ -480,46 +582,8 @@ static int klp_switch_still(struct klp_switch *sw)
 
 	mutex_unlock(&text_mutex);
 	cpus_read_unlock();
+	klp_switch_unmap(sw);
 	return ret;
-}
-
-/**
- * klp_switch_pause() - for how long is the machine not to be stopped again?
- *
- * Context: Caller holds klp_mutex.
- * Return: the time in milliseconds.
- */
-unsigned int klp_switch_pause(void)
-{
-	u64 now = ktime_get_ns();
-
-	KUNIT_STATIC_STUB_REDIRECT(klp_switch_pause);
-	lockdep_assert_held(&klp_mutex);
-
-	if (now >= klp_may_stop_at)
-		return 0;
-
-	return DIV_ROUND_UP_ULL(klp_may_stop_at - now, NSEC_PER_MSEC);
-}
-
-/* Try until it is done, or has failed @attempts times. */
-static int klp_switch_try(struct klp_switch *sw, unsigned int attempts)
-{
-	unsigned int pause, delay = KLP_MIN_DELAY_MS;
-	int ret;
-
-	for (;;) {
-		pause = klp_switch_pause();
-		if (pause)
-			msleep(pause);
-
-		ret = klp_switch_attempt(sw, attempts == 1 && !sw->brief);
-		if (ret != -EBUSY || !--attempts)
-			return ret;
-
-		msleep(delay);
-		delay = min(2 * delay, KLP_MAX_DELAY_MS);
-	}
 }
 
 static int klp_switch_add_call(void *data, unsigned long addr,
@@ -547,70 +611,91 @@ static int klp_switch_prepare(struct klp_switch *sw)
 {
 	int ret;
 
-	ret = klp_guard_add_registrars(&sw->busy);
-	if (!ret && sw->mode == KLP_SWITCH_FORCED)
-		ret = klp_guard_add_trampolines(&sw->busy);
-	if (ret)
-		return ret;
-
-	/* Nobody calls what nobody runs. */
-	if (sw->mode != KLP_SWITCH_STILL)
+	ret = klp_guard_add_registrars(&sw->look.registrars);
+	/* No task calls text that no task runs. */
+	if (!ret && sw->mode != KLP_SWITCH_STILL)
 		ret = klp_calls_find(&sw->moves, klp_switch_add_call, sw);
 	if (ret)
 		return ret;
 
-	klp_ranges_sort(&sw->busy);
+	klp_ranges_sort(&sw->look.text);
+	klp_ranges_sort(&sw->look.registrars);
 	klp_ranges_sort(&sw->unprobed);
 	sort(sw->edits, sw->nr_edits, sizeof(*sw->edits), klp_edit_cmp, NULL);
 
-	ret = klp_fault(-EFAULT);
-	if (ret)
-		return ret;
-	sw->map = klp_edits_map(sw->edits, sw->nr_edits);
-
-	return PTR_ERR_OR_ZERO(sw->map);
+	return 0;
 }
 
 /**
- * klp_switch_run() - make a set of edits
+ * klp_switch_run() - make an attempt at a set of edits
  * @sw:		the set
- * @attempts:	how often it is tried at the most
+ * @rung:	what kind of attempt it is
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, and must not
  *	    hold cpus_read_lock() or text_mutex.
- * Return: 0, -EBUSY if tasks or probes were in the way at every attempt,
- *	   -EADDRINUSE if somebody else changed the text, -ENOMEM, or -EFAULT
- *	   if a site cannot be mapped. After an error everything is as before.
+ * Return: 0, -EBUSY if a task or a probe blocks the switch, -EADDRINUSE if other
+ *	   code changed the text, -ENOMEM, or -EFAULT if a site cannot be mapped.
+ *	   After an error everything is as before.
  */
-int klp_switch_run(struct klp_switch *sw, unsigned int attempts)
+int klp_switch_run(struct klp_switch *sw, const struct klp_rung *rung)
 {
 	u64 start = ktime_get_ns();
 	int ret;
 
-	KUNIT_STATIC_STUB_REDIRECT(klp_switch_run, sw, attempts);
+	KUNIT_STATIC_STUB_REDIRECT(klp_switch_run, sw, rung);
 	lockdep_assert_held(&klp_mutex);
 
+	sw->probe = 0;
+	sw->changed = 0;
+	sw->pending = 0;
+	sw->stats.nr_attempts++;
+
 	ret = klp_switch_prepare(sw);
-	if (ret)
-		return ret;
-
-	if (sw->mode == KLP_SWITCH_STILL)
+	if (!ret && sw->mode == KLP_SWITCH_STILL)
 		ret = klp_switch_still(sw);
-	else
-		ret = klp_switch_try(sw, attempts);
+	else if (!ret)
+		ret = klp_switch_attempt(sw, rung);
 
-	klp_edits_unmap(sw->map);
-	sw->stats.total_ns = ktime_get_ns() - start;
+	sw->stats.total_ns += ktime_get_ns() - start;
 	return ret;
 }
 
+static void klp_report_blocker(const char *patch, const struct klp_blocker *blocker)
+{
+	unsigned int i;
+
+	pr_warn("'%s': blocked by %s:%d in %pS, a %s that %s\n", patch,
+		blocker->comm, blocker->pid, (void *)blocker->addr,
+		blocker->kthread ? "kernel thread" : "task", blocker->does);
+	for (i = 0; i < blocker->nr_frames; i++)
+		pr_warn("  %pB\n", (void *)blocker->frames[i]);
+}
+
+static void klp_report_blockers(const char *patch)
+{
+	struct klp_blockers *blockers = kmalloc(sizeof(*blockers), GFP_KERNEL);
+	unsigned int i;
+
+	if (!blockers)
+		return;
+
+	klp_look_blockers(blockers);
+	for (i = 0; i < blockers->nr_known; i++)
+		klp_report_blocker(patch, &blockers->blocker[i]);
+	if (blockers->nr > blockers->nr_known)
+		pr_warn("'%s': blocked by %u more tasks\n", patch,
+			blockers->nr - blockers->nr_known);
+	kfree(blockers);
+}
+
 /**
- * klp_switch_report() - log who or what was in the way
- * @sw:		the set, for which klp_switch_run() has failed
+ * klp_switch_report() - log what blocked a switch
+ * @sw:		the set
+ * @err:	what klp_switch_run() has returned, not 0
  *
- * Context: Process context.
+ * Context: Process context, may sleep.
  */
-void klp_switch_report(const struct klp_switch *sw)
+void klp_switch_report(const struct klp_switch *sw, int err)
 {
 	if (sw->changed)
 		pr_err("'%s': somebody else changed the text at %pS\n",
@@ -621,5 +706,6 @@ void klp_switch_report(const struct klp_switch *sw)
 	if (sw->pending)
 		pr_warn("'%s': blocked by a static call at %pS, which is being updated\n",
 			sw->name, (void *)sw->pending);
-	klp_idle_report(&sw->idle, sw->name);
+	if (err == -EBUSY && !sw->probe && !sw->pending)
+		klp_report_blockers(sw->name);
 }

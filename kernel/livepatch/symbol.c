@@ -14,7 +14,7 @@
 #include <linux/string.h>
 #include <linux/stringhash.h>
 #include "grow.h"
-#include "idle.h"
+#include "ranges.h"
 #include "symbol.h"
 
 struct klp_find {

@@ -262,9 +262,9 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 		return ret;
 
 	if (sw->mode == KLP_SWITCH_FORCED)
-		ret = klp_target_add_site(target, now, &sw->busy);
+		ret = klp_target_add_site(target, now, &sw->look.text);
 	else
-		ret = klp_target_add_text(target, now, next, &sw->busy);
+		ret = klp_target_add_text(target, now, next, &sw->look.text);
 	if (ret)
 		return ret;
 

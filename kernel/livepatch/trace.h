@@ -16,8 +16,12 @@ TRACE_EVENT(klp_switch,
 			     __field(int, result)
 			     __field(unsigned int, cpus)
 			     __field(unsigned int, tasks)
-			     __field(unsigned int, rechecked)
 			     __field(unsigned int, functions)
+			     __field(unsigned int, attempts)
+			     __field(unsigned int, stops)
+			     __field(unsigned int, bursts)
+			     __field(unsigned int, held)
+			     __field(u64, held_ns)
 			     __field(u64, window_ns)
 			     __field(u64, callback_ns)
 			     __field(u64, total_ns)),
@@ -26,15 +30,20 @@ TRACE_EVENT(klp_switch,
 			   __entry->result = result;
 			   __entry->cpus = sw->stats.nr_cpus;
 			   __entry->tasks = sw->stats.nr_tasks;
-			   __entry->rechecked = sw->stats.nr_rechecked;
 			   __entry->functions = sw->nr_funcs;
+			   __entry->attempts = sw->stats.nr_attempts;
+			   __entry->stops = sw->stats.nr_stops;
+			   __entry->bursts = sw->stats.nr_bursts;
+			   __entry->held = sw->stats.nr_held;
+			   __entry->held_ns = sw->stats.held_ns;
 			   __entry->window_ns = sw->stats.window_ns;
 			   __entry->callback_ns = sw->stats.callback_ns;
 			   __entry->total_ns = sw->stats.total_ns;),
-	    TP_printk("patch=%s operation=%s result=%d cpus=%u tasks=%u rechecked=%u functions=%u window_ns=%llu callback_ns=%llu total_ns=%llu",
+	    TP_printk("patch=%s operation=%s result=%d cpus=%u tasks=%u functions=%u attempts=%u stops=%u bursts=%u held=%u held_ns=%llu window_ns=%llu callback_ns=%llu total_ns=%llu",
 		      __get_str(patch), __get_str(op), __entry->result,
-		      __entry->cpus, __entry->tasks, __entry->rechecked,
-		      __entry->functions, __entry->window_ns,
+		      __entry->cpus, __entry->tasks, __entry->functions,
+		      __entry->attempts, __entry->stops, __entry->bursts,
+		      __entry->held, __entry->held_ns, __entry->window_ns,
 		      __entry->callback_ns, __entry->total_ns)
 );
 

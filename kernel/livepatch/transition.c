@@ -6,29 +6,33 @@
  *   prepare    pre_patch or pre_unpatch callbacks
  *   switch     all functions of the patch, in one window
  *   complete   post_patch or post_unpatch callbacks; what is not enabled any
- *              more is given back
+ *              more is freed
  *
- * Everything that redirects functions is one operation with one shape, see
- * klp_transition_try(): mark the functions that enter or leave, collect the
- * edits that follow from the marks, make them all or none, and turn the marks
- * into fact or take them back.
+ * All operations that redirect functions have one shape, see klp_transition_try():
+ * mark the functions that are added or removed, collect the edits that follow from
+ * the marks, make all edits or none, and commit the marks or roll them back.
  *
- * If something is in the way of the switch the transition fails, and ends where
- * it began. With klp_wait it stays between the second step and the third, and
- * the switch is tried again from time to time. Nothing is claimed or marked
- * between these attempts: what holds is what was before, and only no other
- * transition can begin. A transition that waits can be reversed, or forced.
+ * An attempt at the switch can be blocked. Then the next rung of the ladder follows,
+ * see ladder.c. The caller makes the attempts itself and drops klp_mutex in the pauses
+ * between them. With klp_wait it makes the plain ones only, and a work item makes the
+ * others. In a pause no text is claimed and no function is marked. The state is the
+ * same as before the transition, except that no other transition can start. Modules
+ * come and go, and the transition can be reversed or forced.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
+#include <linux/math64.h>
 #include <linux/moduleparam.h>
 #include <linux/workqueue.h>
 #include "callback.h"
 #include "guard.h"
+#include "ladder.h"
+#include "look.h"
 #include "patch.h"
 #include "switch.h"
 #include "symbol.h"
@@ -43,14 +47,7 @@ bool klp_wait;
 module_param_named(wait, klp_wait, bool, 0644);
 MODULE_PARM_DESC(wait, "Wait in the background for tasks that are in the way");
 
-/*
- * While it waits, a switch is tried again after 1 ms and then after twice the
- * time that it waited before, up to a second: what passes is soon gone, and what
- * stays for long must not cost much. Who is in the way is told after 15 seconds,
- * and then after twice the time again, up to an hour.
- */
-#define KLP_MIN_RETRY	msecs_to_jiffies(1)
-#define KLP_MAX_RETRY	(1 * HZ)
+/* In the background the blockers are logged after so long, and then less and less often. */
 #define KLP_MIN_REPORT	(15 * HZ)
 #define KLP_MAX_REPORT	(3600 * HZ)
 
@@ -58,25 +55,29 @@ static void klp_retry_work(struct work_struct *work);
 static DECLARE_DELAYED_WORK(klp_retry, klp_retry_work);
 
 /**
- * struct klp_pace - when a transition that waits does what
- * @retry:	how long to wait before the next attempt, in jiffies
- * @report:	how long to wait before the next report, in jiffies
+ * struct klp_climb - how far the transition has come on the ladder
+ * @mode:	what has to be idle
+ * @nr:		how many attempts there were; of those in this mode, if it is forced
+ * @pause_ms:	how long to wait before the next attempt, in milliseconds
+ * @stats:	what the attempts cost
+ * @report:	how long to wait before the next report in the background, in jiffies
  * @report_at:	when that is due
  */
-static struct klp_pace {
-	unsigned long retry;
+static struct klp_climb {
+	enum klp_switch_mode mode;
+	unsigned int nr;
+	unsigned int pause_ms;
+	struct klp_switch_stats stats;
 	unsigned long report;
 	unsigned long report_at;
-} klp_pace;
+} klp_climb;
 
 /**
  * enum klp_report - what to log if a switch fails
- * @KLP_REPORT_NOTHING:	nothing
  * @KLP_REPORT_ERRORS:	what will not pass by itself
- * @KLP_REPORT_ALL:	who is in the way, too
+ * @KLP_REPORT_ALL:	what blocks it, too
  */
 enum klp_report {
-	KLP_REPORT_NOTHING,
 	KLP_REPORT_ERRORS,
 	KLP_REPORT_ALL,
 };
@@ -86,7 +87,7 @@ static const char *klp_direction(const struct klp_patch *patch)
 	return patch->enabled ? "patching" : "unpatching";
 }
 
-/* The name of a switch of the whole patch, for who counts them. */
+/* The name of a switch of the whole patch, for telemetry. */
 static const char *klp_operation(enum klp_switch_mode mode)
 {
 	const struct klp_patch *patch = klp_transition_patch;
@@ -156,7 +157,7 @@ static int klp_patch_leave(struct klp_patch *patch, struct klp_switch *sw)
 	if (!text->size || sw->mode == KLP_SWITCH_FORCED)
 		return 0;
 
-	return klp_ranges_add(&sw->busy, (unsigned long)text->base, text->size) ?:
+	return klp_ranges_add(&sw->look.text, (unsigned long)text->base, text->size) ?:
 	       klp_ranges_add(&sw->moves.gone, (unsigned long)text->base,
 			      text->size);
 }
@@ -197,48 +198,31 @@ static void klp_set_patched(struct klp_patch *patch)
 
 /* Switching */
 
-/*
- * Make the edits that were collected, unless marking or collecting has failed,
- * and settle the marks.
- */
-static int klp_switch_marked(struct klp_switch *sw, int err,
-			     unsigned int attempts, enum klp_report report)
+/* An attempt is over: tell of it, and commit the marks or roll them back. */
+static void klp_switch_done(const struct klp_switch *sw, int ret,
+			    enum klp_report report)
 {
-	int ret;
-
-	sw->brief = report != KLP_REPORT_ALL;
-	ret = err ?: klp_switch_run(sw, attempts);
-
 	if (ret == -EBUSY)
 		klp_telemetry_blockers(sw);
-	if (ret != -EBUSY || report != KLP_REPORT_NOTHING)
+	if (ret != -EBUSY || report == KLP_REPORT_ALL)
 		klp_telemetry_switch(sw, ret);
-	if (ret && report >= (ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS))
-		klp_switch_report(sw);
+	if (ret && (ret != -EBUSY || report == KLP_REPORT_ALL))
+		klp_switch_report(sw, ret);
 	klp_targets_finish(!ret);
-	klp_switch_free(sw);
-
-	return ret;
 }
 
-/* Switch the patch for all objects that are loaded. All or nothing. */
-static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
-			      enum klp_report report)
+static int klp_patch_switch(struct klp_switch *sw, const struct klp_rung *rung,
+			    enum klp_report report)
 {
 	struct klp_patch *patch = klp_transition_patch, *other;
-	struct klp_switch *sw;
 	int ret;
 
-	sw = klp_switch_alloc(patch->mod->name, klp_operation(mode), mode);
-	if (!sw)
-		return -ENOMEM;
-
-	sw->state = patch->enabled ? KLP_TRANSITION_UNPATCHED :
-				     KLP_TRANSITION_PATCHED;
 	ret = klp_mark_patches(patch, sw);
 	if (!ret)
 		ret = klp_targets_prepare(sw);
-	ret = klp_switch_marked(sw, ret, attempts, report);
+	if (!ret)
+		ret = klp_switch_run(sw, rung);
+	klp_switch_done(sw, ret, report);
 	klp_symbol_forget();
 	if (ret)
 		return ret;
@@ -254,12 +238,36 @@ static int klp_transition_try(enum klp_switch_mode mode, unsigned int attempts,
 	return 0;
 }
 
+/* Switch the patch for all objects that are loaded. All or nothing. */
+static int klp_transition_try(const struct klp_rung *rung, enum klp_report report)
+{
+	struct klp_patch *patch = klp_transition_patch;
+	struct klp_climb *climb = &klp_climb;
+	struct klp_switch *sw;
+	int ret;
+
+	sw = klp_switch_alloc(patch->mod->name, klp_operation(climb->mode),
+			      climb->mode);
+	if (!sw)
+		return -ENOMEM;
+
+	sw->look.state = patch->enabled ? KLP_TRANSITION_UNPATCHED :
+					  KLP_TRANSITION_PATCHED;
+	sw->stats = climb->stats;
+	ret = klp_patch_switch(sw, rung, report);
+	climb->stats = sw->stats;
+	klp_switch_free(sw);
+
+	return ret;
+}
+
 /* From the first step to the last */
 
 static void klp_begin(struct klp_patch *patch, bool enable)
 {
 	WRITE_ONCE(klp_transition_patch, patch);
 	patch->enabled = enable;
+	klp_climb = (struct klp_climb){ .report = KLP_MIN_REPORT };
 
 	pr_debug("'%s': initializing %s transition\n", patch->mod->name,
 		 klp_direction(patch));
@@ -283,7 +291,7 @@ static void klp_complete(void)
 			klp_post_unpatch(obj);
 	}
 
-	klp_telemetry_clear_tasks();
+	klp_look_forget();
 	pr_notice("'%s': %s complete\n", patch->mod->name,
 		  klp_direction(patch));
 	WRITE_ONCE(klp_transition_patch, NULL);
@@ -304,20 +312,87 @@ static void klp_end(void)
 	}
 }
 
-static void klp_retry_later(void)
+/* Does the transition take a patch out? There may be tasks in its text then. */
+static bool klp_takes_out(const struct klp_patch *other)
 {
-	unsigned long pause = msecs_to_jiffies(klp_switch_pause());
+	const struct klp_patch *patch = klp_transition_patch;
 
-	/* Nothing is switched while the system goes to sleep or wakes up. */
-	queue_delayed_work(system_freezable_wq, &klp_retry,
-			   max(klp_pace.retry, pause));
-	klp_pace.retry = min(2 * klp_pace.retry, KLP_MAX_RETRY);
+	return other == patch ? !patch->enabled : klp_replaces(patch, other);
 }
 
-static void klp_report_later(void)
+static void klp_set_forced(void)
 {
-	klp_pace.report_at = jiffies + klp_pace.report;
-	klp_pace.report = min(2 * klp_pace.report, KLP_MAX_REPORT);
+	struct klp_patch *patch;
+
+	klp_for_each_patch(patch)
+		patch->forced = klp_takes_out(patch);
+}
+
+static void klp_report_held(void)
+{
+	const struct klp_switch_stats *stats = &klp_climb.stats;
+
+	if (stats->nr_held)
+		pr_notice("'%s': tasks were held %u times, in %u bursts that took %llu ms\n",
+			  klp_transition_patch->mod->name, stats->nr_held,
+			  stats->nr_bursts,
+			  div_u64(stats->held_ns, NSEC_PER_MSEC));
+}
+
+/*
+ * Make the next attempt.
+ * Return: 0 if the transition is over, -EBUSY if the attempt was blocked, or why it
+ * failed.
+ */
+static int klp_transition_step(enum klp_report report)
+{
+	struct klp_rung rung;
+	int ret;
+
+	klp_ladder_rung(klp_climb.nr++, &rung);
+	klp_climb.pause_ms = rung.pause_ms;
+
+	ret = klp_transition_try(&rung, report);
+	if (ret)
+		return ret;
+
+	klp_report_held();
+	if (klp_climb.mode == KLP_SWITCH_FORCED)
+		klp_set_forced();
+	klp_end();
+	return 0;
+}
+
+/*
+ * Make attempts until one succeeds, fails, or is the last. Drops klp_mutex in between.
+ * Somebody else can end the transition meanwhile.
+ */
+static int klp_transition_climb(unsigned int last, enum klp_report report)
+{
+	struct klp_patch *patch = klp_transition_patch;
+	bool enable = patch->enabled;
+	int ret;
+
+	for (;;) {
+		ret = klp_transition_step(klp_climb.nr + 1 >= last ?
+					  report : KLP_REPORT_ERRORS);
+		if (ret != -EBUSY || klp_climb.nr >= last)
+			return ret;
+
+		mutex_unlock(&klp_mutex);
+		fsleep(klp_climb.pause_ms * USEC_PER_MSEC);
+		mutex_lock(&klp_mutex);
+
+		if (klp_transition_patch != patch)
+			return patch->enabled == enable ? 0 : -ECANCELED;
+	}
+}
+
+static void klp_retry_later(void)
+{
+	/* Nothing is switched while the system goes to sleep or wakes up. */
+	queue_delayed_work(system_freezable_wq, &klp_retry,
+			   msecs_to_jiffies(klp_climb.pause_ms));
 }
 
 static void klp_retry_work(struct work_struct *work)
@@ -331,19 +406,17 @@ static void klp_retry_work(struct work_struct *work)
 	if (!klp_transition_patch)
 		goto unlock;
 
-	report = time_after_eq(jiffies, klp_pace.report_at);
-	ret = klp_transition_try(KLP_SWITCH_IDLE, 1,
-				 report ? KLP_REPORT_ALL : KLP_REPORT_NOTHING);
-	if (!ret) {
-		klp_end();
+	report = time_after_eq(jiffies, klp_climb.report_at);
+	ret = klp_transition_step(report ? KLP_REPORT_ALL : KLP_REPORT_ERRORS);
+	if (!ret)
 		goto unlock;
-	}
 
 	if (report) {
 		pr_warn("'%s': the %s transition waits (%d)\n",
 			klp_transition_patch->mod->name,
 			klp_direction(klp_transition_patch), ret);
-		klp_report_later();
+		klp_climb.report = min(2 * klp_climb.report, KLP_MAX_REPORT);
+		klp_climb.report_at = jiffies + klp_climb.report;
 	}
 	klp_retry_later();
 unlock:
@@ -351,8 +424,9 @@ unlock:
 }
 
 /*
- * The first attempts.
- * Return: 0, also if more attempts follow in the background.
+ * The attempts that the caller makes.
+ * Return: 0, also if more attempts follow in the background; -ECANCELED if the
+ * transition was reversed.
  */
 static int klp_start(void)
 {
@@ -363,18 +437,13 @@ static int klp_start(void)
 	pr_notice("'%s': starting %s transition\n", patch->mod->name,
 		  klp_direction(patch));
 
-	ret = klp_transition_try(KLP_SWITCH_IDLE,
-				 wait ? KLP_FEW_ATTEMPTS : KLP_ATTEMPTS,
-				 wait ? KLP_REPORT_ERRORS : KLP_REPORT_ALL);
+	ret = klp_transition_climb(wait ? KLP_PLAIN_RUNGS : klp_ladder_length(),
+				   wait ? KLP_REPORT_ERRORS : KLP_REPORT_ALL);
 	if (ret == -EBUSY && wait) {
-		klp_pace.retry = KLP_MIN_RETRY;
-		klp_pace.report = KLP_MIN_REPORT;
-		klp_report_later();
+		klp_climb.report_at = jiffies + klp_climb.report;
 		klp_retry_later();
 		return 0;
 	}
-	if (!ret)
-		klp_end();
 
 	return ret;
 }
@@ -406,10 +475,12 @@ static int klp_refuse_second(const struct klp_patch *patch)
  * klp_transition_enable() - switch to a patch
  * @patch:	an accepted patch that is not enabled
  *
- * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0 if the patch is enabled, or waits to be; else the patch is to be
- *	   freed, and the error is
- *	   -EBUSY if another transition waits, or something is in the way,
+ * Context: Process context, may sleep. Caller holds klp_mutex, which is dropped
+ *	    between attempts.
+ * Return: 0 if the patch is enabled, or waits to be;
+ *	   -ECANCELED if the transition was reversed, and the patch is being freed;
+ *	   else the patch is to be freed, and the error is
+ *	   -EBUSY if another transition waits, or the switch was blocked,
  *	   that of a pre_patch callback, or that of klp_switch_run().
  */
 int klp_transition_enable(struct klp_patch *patch)
@@ -427,8 +498,8 @@ int klp_transition_enable(struct klp_patch *patch)
 	ret = klp_pre_patch_objects(patch);
 	if (!ret)
 		ret = klp_start();
-	if (!ret)
-		return 0;
+	if (!ret || ret == -ECANCELED)
+		return ret;
 
 	pr_warn("failed to enable patch '%s'\n", patch->mod->name);
 	pr_debug("'%s': canceling patching transition, going to unpatch\n",
@@ -445,10 +516,12 @@ int klp_transition_enable(struct klp_patch *patch)
  * Its functions fall back to the next older patch that replaces them, or to
  * the originals.
  *
- * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0 if the patch is given back, or waits for it; else it is still
+ * Context: Process context, may sleep. Caller holds klp_mutex, which is dropped
+ *	    between attempts, and sees to it that the patch stays.
+ * Return: 0 if the patch is being freed, or waits for it; else it is still
  *	   enabled, and the error is
- *	   -EBUSY if another transition waits, or something is in the way,
+ *	   -ECANCELED if the transition was reversed,
+ *	   -EBUSY if another transition waits, or the switch was blocked,
  *	   or that of klp_switch_run().
  */
 int klp_transition_disable(struct klp_patch *patch)
@@ -468,8 +541,8 @@ int klp_transition_disable(struct klp_patch *patch)
 	}
 
 	ret = klp_start();
-	if (!ret)
-		return 0;
+	if (!ret || ret == -ECANCELED)
+		return ret;
 
 	pr_warn("failed to disable patch '%s'\n", patch->mod->name);
 	patch->enabled = true;
@@ -500,14 +573,6 @@ void klp_transition_reverse(void)
 	klp_end();
 }
 
-/* Does the transition take a patch out? There may be tasks in its text then. */
-static bool klp_takes_out(const struct klp_patch *other)
-{
-	const struct klp_patch *patch = klp_transition_patch;
-
-	return other == patch ? !patch->enabled : klp_replaces(patch, other);
-}
-
 /*
  * A module that has begun to go cannot stay for those who are in it, and one whose
  * init function still runs may have to go.
@@ -528,24 +593,17 @@ static bool klp_cannot_stay(void)
 	return false;
 }
 
-static void klp_set_forced(void)
-{
-	struct klp_patch *patch;
-
-	klp_for_each_patch(patch)
-		patch->forced = klp_takes_out(patch);
-}
-
 /**
- * klp_transition_force() - end a transition though tasks are in the way
+ * klp_transition_force() - end a transition though tasks are inside
  *
- * Who is in a function goes on in the version that it is in. Only who would run
- * into half an instruction then is still waited for, for a short time.
+ * A task that is inside a function goes on in the version that it is in. Only a task
+ * that would run into half an instruction then blocks the switch.
  *
- * Context: Process context, may sleep. Caller holds klp_mutex, and has seen that
- *	    klp_transition_patch is not NULL.
- * Return: 0; or -EBUSY if the module of a patch that would be forced out goes, or
- *	   an error of klp_switch_run(), with the transition still waiting.
+ * Context: Process context, may sleep. Caller holds klp_mutex, which is dropped
+ *	    between attempts, and has seen that klp_transition_patch is not NULL.
+ * Return: 0; -EBUSY if the module of a patch that would be forced out goes, or
+ *	   an error of klp_switch_run(), with the transition still waiting;
+ *	   -ECANCELED if the transition was reversed.
  */
 int klp_transition_force(void)
 {
@@ -559,19 +617,34 @@ int klp_transition_force(void)
 	pr_warn("forcing remaining tasks to the patched state\n");
 
 	klp_guard_settle_probes();
-	ret = klp_transition_try(KLP_SWITCH_FORCED, KLP_ATTEMPTS,
-				 KLP_REPORT_ALL);
-	if (ret)
-		return ret;
+	klp_climb.mode = KLP_SWITCH_FORCED;
+	klp_climb.nr = 0;
+	ret = klp_transition_climb(klp_ladder_length(), KLP_REPORT_ALL);
+	if (ret && ret != -ECANCELED)
+		klp_climb.mode = KLP_SWITCH_IDLE;
 
-	klp_set_forced();
-	klp_end();
-	return 0;
+	return ret;
 }
 
 /* Modules that come and go */
 
-/* Nobody runs the module yet, so nobody is in the way of anything in it. */
+/* Make plain attempts, with klp_mutex held. */
+static int klp_switch_plain(struct klp_switch *sw, int err)
+{
+	struct klp_rung rung;
+	unsigned int nr = 0;
+	int ret;
+
+	for (;;) {
+		klp_ladder_rung(nr++, &rung);
+		ret = err ?: klp_switch_run(sw, &rung);
+		if (ret != -EBUSY || nr == KLP_PLAIN_RUNGS)
+			return ret;
+		fsleep(rung.pause_ms * USEC_PER_MSEC);
+	}
+}
+
+/* No task runs the module yet, so nothing in it blocks the switch. */
 static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 {
 	struct klp_switch *sw;
@@ -584,10 +657,12 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 	ret = klp_object_enter(obj);
 	if (!ret)
 		ret = klp_targets_prepare(sw);
-	/* From here on nobody begins to probe it. Who has begun is waited for. */
+	/* From here on no task begins to probe it. Those that have begun are waited for. */
 	if (!ret && !klp_guard_settle(obj->mod))
 		sw->mode = KLP_SWITCH_IDLE;
-	ret = klp_switch_marked(sw, ret, KLP_ATTEMPTS, KLP_REPORT_ALL);
+	ret = klp_switch_plain(sw, ret);
+	klp_switch_done(sw, ret, KLP_REPORT_ALL);
+	klp_switch_free(sw);
 
 	obj->patched = !ret;
 	return ret;

@@ -278,22 +278,35 @@ static void *set_key_and_map(struct klp_edit *edits, unsigned int nr)
 	return map(edits, nr);
 }
 
-/* Who has begun an update meanwhile must be done with it. */
+/* Each attempt finds another update that has begun after it looked for calls. */
+static void *set_other_key_and_map(struct klp_edit *edits, unsigned int nr)
+{
+	void *ret;
+
+	set_key(STATIC_CALL_KEY(lpt_call).func == lpt_two ? lpt_one : lpt_two);
+	ret = map(edits, nr);
+	kunit_activate_static_stub(kunit_get_current_test(), klp_edits_map,
+				   set_other_key_and_map);
+	return ret;
+}
+
+/*
+ * An update that has begun meanwhile must be done before the patch is gone. An attempt
+ * that finds one fails, and the next one makes the call what the key says.
+ */
 static void calls_pending(struct kunit *test)
 {
 	struct lpt_patch *p = enabled_alone(test);
 
-	kunit_activate_static_stub(test, klp_edits_map, set_key_and_map);
-	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
-	expect_call(test, &plain, lpt_one_new, 72);
-
-	set_key(NULL);
+	kunit_activate_static_stub(test, klp_edits_map, set_other_key_and_map);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
 	expect_call(test, &plain, lpt_one_new, 72);
 
 	set_key(lpt_one);
+	kunit_activate_static_stub(test, klp_edits_map, set_key_and_map);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
-	expect_call(test, &plain, lpt_one, 71);
+	expect_call(test, &plain, lpt_two, 701);
+	static_call_update(lpt_call, lpt_one);
 }
 
 /* A switch that fails leaves them alone. */

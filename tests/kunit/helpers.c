@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A patch as a patch module would make it, without a module. */
 
-#include <kunit/static_stub.h>
+#include <linux/delay.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
 #include <linux/memory.h>
 #include <linux/sched/task.h>
 #include <linux/smp.h>
+#include <linux/stacktrace.h>
 #include <linux/string.h>
 #include <linux/sync_core.h>
 #include <asm/text-patching.h>
+#include "../ladder.h"
 #include "../patch.h"
 #include "../switch.h"
 #include "../target.h"
@@ -173,6 +175,28 @@ void lpt_wait_asleep(struct task_struct *task)
 		schedule_timeout_uninterruptible(1);
 }
 
+static bool lpt_is_inside(struct task_struct *task, void *func)
+{
+	unsigned long start = (unsigned long)func;
+	unsigned long frames[16];
+	unsigned int i, nr;
+
+	nr = stack_trace_save_tsk(task, frames, ARRAY_SIZE(frames), 0);
+	for (i = 0; i < nr; i++) {
+		if (frames[i] > start && frames[i] < start + 64)
+			return true;
+	}
+	return false;
+}
+
+/* Wait until a thread sleeps in a function. */
+void lpt_wait_inside(struct task_struct *task, void *func)
+{
+	do {
+		lpt_wait_asleep(task);
+	} while (!lpt_is_inside(task, func));
+}
+
 void lpt_park_in(struct kunit *test, struct lpt_parked *parked,
 		 int (*func)(struct lpt_park *park))
 {
@@ -201,18 +225,22 @@ struct klp_switch *lpt_switch_alloc(const char *name)
 	return klp_switch_alloc(name, "test", KLP_SWITCH_IDLE);
 }
 
-static unsigned int no_pause(void)
+/* Attempt a switch as a transition does. Return: its error. */
+int lpt_switch_run(struct klp_switch *sw)
 {
-	return 0;
-}
+	struct klp_rung rung;
+	unsigned int nr = 0;
+	int ret;
 
-/*
- * For a test that is not about how long the machine is left alone after it stood
- * still for nothing. If it is emulated, standing still takes long.
- */
-void lpt_no_pause(struct kunit *test)
-{
-	kunit_activate_static_stub(test, klp_switch_pause, no_pause);
+	do {
+		klp_ladder_rung(nr++, &rung);
+		mutex_lock(&klp_mutex);
+		ret = klp_switch_run(sw, &rung);
+		mutex_unlock(&klp_mutex);
+		fsleep(rung.pause_ms * USEC_PER_MSEC);
+	} while (ret == -EBUSY && nr < klp_ladder_length());
+
+	return ret;
 }
 
 /* Where a function calls another one, or jumps to it. */

@@ -35,7 +35,7 @@ int lpt_disable(struct lpt_patch *p);
 int lpt_refs(struct lpt_patch *p);
 bool lpt_in_sysfs(const char *patch);
 struct klp_switch *lpt_switch_alloc(const char *name);
-void lpt_no_pause(struct kunit *test);
+int lpt_switch_run(struct klp_switch *sw);
 unsigned long lpt_find_call(struct kunit *test, void *caller, void *target);
 
 #define LPT_TEXT	16
@@ -77,6 +77,7 @@ struct lpt_parked {
 };
 
 void lpt_wait_asleep(struct task_struct *task);
+void lpt_wait_inside(struct task_struct *task, void *func);
 void lpt_park_in(struct kunit *test, struct lpt_parked *parked,
 		 int (*func)(struct lpt_park *park));
 int lpt_unpark(struct lpt_parked *parked);

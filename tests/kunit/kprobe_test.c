@@ -4,14 +4,16 @@
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
-#include <linux/jump_label.h>
+#include <linux/cpu.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
+#include <linux/memory.h>
+#include <linux/rcupdate.h>
 #include <linux/sched/task.h>
 #include <asm/livepatch.h>
 #include "../guard.h"
-#include "../idle.h"
+#include "../look.h"
 #include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"
@@ -157,17 +159,6 @@ static void kprobe_refused_while_patched(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, try_probe(cold), 0);
 }
 
-/* Run an empty switch that is to be blocked. Return: its error. */
-static int run_switch(struct klp_switch *sw)
-{
-	int ret;
-
-	mutex_lock(&klp_mutex);
-	ret = klp_switch_run(sw, KLP_ATTEMPTS);
-	mutex_unlock(&klp_mutex);
-	return ret;
-}
-
 static struct kprobe late_probe;
 
 static DECLARE_COMPLETION(registered);
@@ -181,16 +172,17 @@ static int register_late(void *data)
 }
 
 /*
- * Look at all tasks, and then somebody's probe is there. Somebody else's, as locks
- * are held.
+ * Look at all tasks, and then a probe is there. Another task sets it, as locks are
+ * held.
  */
-static void check_all_and_probe(struct klp_idle *idle)
+static void look_and_probe(struct klp_look *look,
+			   void (*visit)(struct task_struct *task, bool blocks))
 {
 	struct kunit *test = kunit_get_current_test();
 	struct task_struct *task;
 
-	kunit_deactivate_static_stub(test, klp_idle_check_all);
-	klp_idle_check_all(idle);
+	kunit_deactivate_static_stub(test, klp_look_all);
+	klp_look_all(look, visit);
 	late_probe = (struct kprobe){
 		.addr = (void *)lpt_one,
 		.pre_handler = count_hit,
@@ -201,7 +193,7 @@ static void check_all_and_probe(struct klp_idle *idle)
 		return;
 	get_task_struct(task);
 	wake_up_process(task);
-	/* Only who has run can be stopped and have a result. */
+	/* Only a thread that has run can be stopped and have a result. */
 	wait_for_completion(&registered);
 	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
 	put_task_struct(task);
@@ -215,11 +207,10 @@ static void kprobe_in_prescan(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->unprobed,
 					     (unsigned long)lpt_one, 16), 0);
-	KUNIT_EXPECT_EQ(test, run_switch(sw), 0);
+	KUNIT_EXPECT_EQ(test, lpt_switch_run(sw), 0);
 	KUNIT_EXPECT_EQ(test, sw->probe, 0);
-	kunit_activate_static_stub(test, klp_idle_check_all,
-				   check_all_and_probe);
-	KUNIT_EXPECT_EQ(test, run_switch(sw), -EBUSY);
+	kunit_activate_static_stub(test, klp_look_all, look_and_probe);
+	KUNIT_EXPECT_EQ(test, lpt_switch_run(sw), -EBUSY);
 	KUNIT_EXPECT_EQ(test, sw->probe, (unsigned long)late_probe.addr);
 	unregister_kprobe(&late_probe);
 	klp_switch_free(sw);
@@ -230,47 +221,81 @@ static int register_fn(void *data)
 	return try_probe(data);
 }
 
-static int hold_jump_label_lock(struct lpt_park *park)
+static int hold_text_mutex(struct lpt_park *park)
 {
-	jump_label_lock();
+	mutex_lock(&text_mutex);
 	lpt_park(park);
-	jump_label_unlock();
+	mutex_unlock(&text_mutex);
 	return 0;
 }
 
-static struct klp_idle idle;
-
-/* Who is about to set a probe is in the way, whatever he wants to probe. */
-static void kprobe_registrar(struct kunit *test)
+/*
+ * A task is about to set a probe: register_kprobe() has asked whether it may, and waits
+ * for text_mutex.
+ */
+static struct task_struct *start_registrar(struct kunit *test)
 {
-	struct klp_ranges busy = {};
-	struct lpt_parked holder;
 	struct task_struct *task;
 
 	task = kthread_create(register_fn, lpt_two, "lpt_registrar");
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	get_task_struct(task);
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_guard_add_registrars(&busy), 0);
-	klp_ranges_sort(&busy);
-
-	/* register_kprobe() waits for this lock before anything else. */
-	lpt_park_in(test, &holder, hold_jump_label_lock);
 	wake_up_process(task);
 	lpt_wait_asleep(task);
-	klp_idle_init(&idle, &busy, false);
-	klp_idle_check_all(&idle);
-	KUNIT_EXPECT_EQ(test, atomic_read(&idle.nr_blockers), 1);
-	KUNIT_EXPECT_EQ(test, idle.blockers[0].pid, task->pid);
-	lpt_unpark(&holder);
+	return task;
+}
 
+static void stop_registrar(struct kunit *test, struct task_struct *task)
+{
 	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
-	klp_idle_init(&idle, &busy, false);
-	klp_idle_check_all(&idle);
-	KUNIT_EXPECT_TRUE(test, klp_idle_clear(&idle));
-	mutex_unlock(&klp_mutex);
 	put_task_struct(task);
-	klp_ranges_free(&busy);
+}
+
+static void look_for_registrars(struct kunit *test, struct klp_look *look)
+{
+	*look = (struct klp_look){};
+	KUNIT_EXPECT_EQ(test, klp_guard_add_registrars(&look->registrars), 0);
+	klp_ranges_sort(&look->registrars);
+	klp_look_start(look);
+}
+
+static void look_at_all(struct klp_look *look)
+{
+	cpus_read_lock();
+	klp_look_all(look, NULL);
+	cpus_read_unlock();
+}
+
+/*
+ * A task that asked before a look blocks it, whatever it wants to probe, and one that
+ * has asked since does not.
+ */
+static void kprobe_registrar(struct kunit *test)
+{
+	static struct klp_look look;
+	struct task_struct *before, *since;
+	struct lpt_parked holder;
+
+	lpt_park_in(test, &holder, hold_text_mutex);
+	before = start_registrar(test);
+	mutex_lock(&klp_mutex);
+	look_for_registrars(test, &look);
+	since = start_registrar(test);
+	look_at_all(&look);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(before->patch_state),
+			KLP_TRANSITION_UNPATCHED);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(since->patch_state), KLP_TRANSITION_IDLE);
+	KUNIT_EXPECT_FALSE(test, klp_look_clear());
+
+	lpt_unpark(&holder);
+	stop_registrar(test, before);
+	stop_registrar(test, since);
+	look_at_all(&look);
+	KUNIT_EXPECT_TRUE(test, klp_look_clear());
+	klp_look_stop();
+	mutex_unlock(&klp_mutex);
+	synchronize_rcu();
+	klp_ranges_free(&look.registrars);
 }
 
 /* Probes work on what was patched before. */

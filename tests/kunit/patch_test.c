@@ -6,7 +6,6 @@
 #include <linux/memory.h>
 #include <asm/livepatch.h>
 #include "../patch.h"
-#include "../idle.h"
 #include "../switch.h"
 #include "../sysfs.h"
 #include "../target.h"

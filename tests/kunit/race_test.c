@@ -146,7 +146,6 @@ static void switch_rounds(struct kunit *test, unsigned int rounds, bool settle)
 	unsigned int i;
 	int ret = 0;
 
-	lpt_no_pause(test);
 	lpt_snapshot(&snap, lpt_busy);
 	callers = start_callers(test);
 	let_callers_call(callers, LPT_OLD);

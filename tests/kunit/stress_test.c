@@ -27,6 +27,7 @@
 #include <linux/static_call.h>
 #include <asm/apic.h>
 #include <asm/livepatch.h>
+#include "../ladder.h"
 #include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"
@@ -412,16 +413,10 @@ static int work(void *data)
 
 /* Switching */
 
-static int run_few(struct klp_switch *sw, unsigned int attempts)
+/* A switch that waits for a probe to go meets no others. */
+static unsigned int short_ladder(void)
 {
-	struct kunit *test = kunit_get_current_test();
-	int ret;
-
-	/* Who waits for a probe to go cannot meet others. */
-	kunit_deactivate_static_stub(test, klp_switch_run);
-	ret = klp_switch_run(sw, 6);
-	kunit_activate_static_stub(test, klp_switch_run, run_few);
-	return ret;
+	return 6;
 }
 
 /**
@@ -554,8 +549,7 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 	lpt_snapshot(&busy, lpt_busy);
 	lpt_snapshot(&calls, lpt_calls);
 	lpt_snapshot(&tail, lpt_static_call);
-	lpt_no_pause(test);
-	kunit_activate_static_stub(test, klp_switch_run, run_few);
+	kunit_activate_static_stub(test, klp_ladder_length, short_ladder);
 	prandom_seed_state(&chooser.rnd, stress_seed);
 	atomic_long_set(&nmis, 0);
 	atomic_long_set(&nmis_wrong, 0);
@@ -569,7 +563,7 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 	}
 	for (i = 0; i < nr; i++)
 		stop_worker(test, &workers[i]);
-	kunit_deactivate_static_stub(test, klp_switch_run);
+	kunit_deactivate_static_stub(test, klp_ladder_length);
 	stress_settle();
 
 	kunit_info(test, "seed %u: %lu switches, %lu refused, %lu wrong, %ld NMIs, %ld in a switch, %ld wrong\n",

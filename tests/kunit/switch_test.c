@@ -31,11 +31,8 @@ static int run(struct kunit *test, struct klp_site *sites, struct edit *edits,
 	for (i = 0; i < nr && !ret; i++)
 		ret = klp_switch_add(sw, edits[i].func, &sites[i],
 				     edits[i].from, edits[i].to);
-	if (!ret) {
-		mutex_lock(&klp_mutex);
-		ret = klp_switch_run(sw, KLP_ATTEMPTS);
-		mutex_unlock(&klp_mutex);
-	}
+	if (!ret)
+		ret = lpt_switch_run(sw);
 	klp_switch_free(sw);
 	return ret;
 }
@@ -136,6 +133,8 @@ static void switch_text_changed(struct kunit *test)
 	lpt_expect_unchanged(test, &two);
 }
 
+static struct klp_blockers blockers;
+
 /* An edit for which a function must be idle in which a task sleeps. */
 static void run_blocked(struct kunit *test, struct klp_site *site,
 			struct edit *edit, struct task_struct *task)
@@ -148,13 +147,12 @@ static void run_blocked(struct kunit *test, struct klp_site *site,
 
 	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, edit->func, site, edit->from,
 					     edit->to), 0);
-	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->busy,
+	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->look.text,
 					     (unsigned long)lpt_sleeper, 64), 0);
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw, KLP_ATTEMPTS), -EBUSY);
-	mutex_unlock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
-	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, task->pid);
+	KUNIT_EXPECT_EQ(test, lpt_switch_run(sw), -EBUSY);
+	klp_look_blockers(&blockers);
+	KUNIT_EXPECT_EQ(test, blockers.nr, 1);
+	KUNIT_EXPECT_EQ(test, blockers.blocker[0].pid, task->pid);
 	klp_switch_free(sw);
 }
 
@@ -259,32 +257,19 @@ static void switch_call_trap(struct kunit *test)
 	expect_call_steps(test, lpt_static_call);
 }
 
-/* A stack that cannot be walked is in the way of everything. */
+/* A stack that cannot be unwound does not block what is not on it. */
 static void switch_unreliable(struct kunit *test)
 {
-	struct edit edit = { lpt_one, NULL, lpt_one_new };
-	struct lpt_snapshot snap;
+	struct edit redirect = { lpt_one, NULL, lpt_one_new };
+	struct edit restore = { lpt_one, lpt_one_new, NULL };
 	struct lpt_parked parked;
-	struct klp_switch *sw;
 	struct klp_site site;
 
 	get_site(test, lpt_one, &site);
-	lpt_snapshot(&snap, lpt_one);
-	sw = lpt_switch_alloc("lpt_switch");
-	KUNIT_ASSERT_NOT_NULL(test, sw);
-	KUNIT_EXPECT_EQ(test, klp_switch_add(sw, edit.func, &site, edit.from,
-					     edit.to), 0);
-
 	lpt_park_in(test, &parked, lpt_unreliable);
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_switch_run(sw, KLP_ATTEMPTS), -EBUSY);
-	mutex_unlock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, atomic_read(&sw->idle.nr_blockers), 1);
-	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].pid, parked.task->pid);
-	KUNIT_EXPECT_EQ(test, sw->idle.blockers[0].addr, 0);
-	lpt_expect_unchanged(test, &snap);
+	KUNIT_EXPECT_EQ(test, run(test, &site, &redirect, 1), 0);
+	KUNIT_EXPECT_EQ(test, run(test, &site, &restore, 1), 0);
 	lpt_unpark(&parked);
-	klp_switch_free(sw);
 }
 
 static struct kunit_case switch_cases[] = {
@@ -296,7 +281,7 @@ static struct kunit_case switch_cases[] = {
 	KUNIT_CASE_SLOW(switch_busy),
 	KUNIT_CASE(switch_trap),
 	KUNIT_CASE(switch_call_trap),
-	KUNIT_CASE_SLOW(switch_unreliable),
+	KUNIT_CASE(switch_unreliable),
 	{}
 };
 

@@ -4,7 +4,7 @@
 #include <kunit/test.h>
 #include <linux/kallsyms.h>
 #include "../patch.h"
-#include "../idle.h"
+#include "../ranges.h"
 #include "../symbol.h"
 #include "functions.h"
 

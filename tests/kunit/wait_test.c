@@ -3,10 +3,7 @@
 
 #include <kunit/test.h>
 #include <linux/kprobes.h>
-#include "../guard.h"
-#include "../idle.h"
 #include "../patch.h"
-#include "../symbol.h"
 #include "../target.h"
 #include "../transition.h"
 #include "helpers.h"
@@ -204,8 +201,8 @@ static void wait_force_replace(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
-/* Force does not care for a stack that cannot be walked. */
-static void wait_force_unreliable(struct kunit *test)
+/* A stack that cannot be unwound is not waited for. */
+static void wait_not_unreliable(struct kunit *test)
 {
 	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
 	struct lpt_parked parked;
@@ -213,8 +210,7 @@ static void wait_force_unreliable(struct kunit *test)
 	lpt_replace(p, "lpt_one", lpt_one_new);
 	lpt_park_in(test, &parked, lpt_unreliable);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
-	expect_waits(test, p, true, 31);
-	KUNIT_EXPECT_EQ(test, force(test, p), 0);
+	KUNIT_EXPECT_NULL(test, READ_ONCE(klp_transition_patch));
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
 	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_NEW);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
@@ -270,60 +266,6 @@ static void wait_force_going(struct kunit *test)
 	flush_work(&p->patch.free_work);
 	lpt_expect_gone(test, p);
 }
-
-static struct klp_idle idle;
-
-static int scan(struct task_struct *task, struct klp_ranges *ranges)
-{
-	klp_ranges_sort(ranges);
-	klp_idle_init(&idle, ranges, true);
-	klp_idle_check_task(&idle, task);
-	return atomic_read(&idle.nr_blockers);
-}
-
-/* But there it looks for the text itself. */
-static void wait_force_scan(struct kunit *test)
-{
-	struct klp_ranges here = {}, there = {};
-	struct lpt_parked parked;
-
-	mutex_lock(&klp_mutex);
-	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)lpt_unreliable,
-					      &here), 0);
-	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)lpt_sleeper_new,
-					      &there), 0);
-	mutex_unlock(&klp_mutex);
-
-	lpt_park_in(test, &parked, lpt_unreliable);
-	KUNIT_EXPECT_EQ(test, scan(parked.task, &here), 1);
-	KUNIT_EXPECT_EQ(test, scan(parked.task, &there), 0);
-	lpt_unpark(&parked);
-	klp_ranges_free(&here);
-	klp_ranges_free(&there);
-}
-
-#ifdef CONFIG_KRETPROBES
-/* Or where it cannot be: who traces returns hides where a task goes on. */
-static void wait_force_trampoline(struct kunit *test)
-{
-	struct kretprobe probe = { .kp.symbol_name = "lpt_park", .maxactive = 2 };
-	struct klp_ranges trampolines = {};
-	struct lpt_parked parked;
-
-	KUNIT_ASSERT_EQ(test, klp_guard_add_trampolines(&trampolines), 0);
-	lpt_park_in(test, &parked, lpt_unreliable);
-	KUNIT_EXPECT_EQ(test, scan(parked.task, &trampolines), 0);
-	lpt_unpark(&parked);
-
-	KUNIT_EXPECT_EQ(test, register_kretprobe(&probe), 0);
-	lpt_park_in(test, &parked, lpt_unreliable);
-	KUNIT_EXPECT_EQ(test, scan(parked.task, &trampolines), 1);
-	lpt_unpark(&parked);
-	unregister_kretprobe(&probe);
-	wait_for_kprobe_optimizer();
-	klp_ranges_free(&trampolines);
-}
-#endif
 
 static unsigned int nr_undone;
 
@@ -422,14 +364,10 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE(wait_force_enable),
 	KUNIT_CASE(wait_force_disable),
 	KUNIT_CASE(wait_force_replace),
-	KUNIT_CASE(wait_force_unreliable),
+	KUNIT_CASE(wait_not_unreliable),
 	KUNIT_CASE_SLOW(wait_force_loop),
 	KUNIT_CASE_SLOW(wait_force_inside),
 	KUNIT_CASE(wait_force_going),
-	KUNIT_CASE(wait_force_scan),
-#ifdef CONFIG_KRETPROBES
-	KUNIT_CASE(wait_force_trampoline),
-#endif
 	KUNIT_CASE(wait_second),
 	KUNIT_CASE(wait_error),
 #ifdef CONFIG_KPROBES

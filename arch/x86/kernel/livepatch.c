@@ -516,15 +516,15 @@ static void klp_sync_cpu(void *unused)
 /**
  * klp_edits_disarm() - forget the edits, after the last step
  *
- * Nobody can hit an INT3 of ours any more. Who is in klp_int3() for somebody
- * else's has interrupts off, and is waited for.
+ * No CPU can meet an INT3 of ours any more. A CPU can still be in klp_int3() for
+ * an INT3 of other code, and use the edits. It has interrupts off there. So the edits
+ * must stay for a grace period.
  *
- * Context: Process context, may sleep.
+ * Context: Any.
  */
 void klp_edits_disarm(void)
 {
 	WRITE_ONCE(klp_armed, NULL);
-	on_each_cpu(klp_sync_cpu, NULL, true);
 }
 
 /**

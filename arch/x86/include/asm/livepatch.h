@@ -5,10 +5,14 @@
 #ifndef _ASM_X86_LIVEPATCH_H
 #define _ASM_X86_LIVEPATCH_H
 
+#include <linux/build_bug.h>
 #include <linux/elf.h>
+#include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/sched/task_stack.h>
 #include <linux/types.h>
 #include <asm/asm.h>
+#include <asm/ptrace.h>
 #include <asm/text-patching.h>
 
 struct static_call_key;
@@ -114,6 +118,35 @@ void klp_rela_clear(unsigned long addr, unsigned int size);
 static __always_inline unsigned long klp_task_sp(const struct task_struct *task)
 {
 	return task == current ? current_stack_pointer : task->thread.sp;
+}
+
+/**
+ * struct klp_exiting - what is kept of a thread that exits
+ * @node:	entry in the list of these threads
+ * @task:	the thread
+ */
+struct klp_exiting {
+	struct list_head node;
+	struct task_struct *task;
+};
+
+/**
+ * klp_task_exiting() - room for a struct klp_exiting
+ * @task:	a thread with exit_state set that has not left its CPU for the last time
+ *
+ * The thread never returns to user space. So the first registers of user space on its
+ * stack, which the unwinder does not use, are not needed any more. Kernel threads
+ * have the same room.
+ *
+ * Context: Any.
+ * Return: the address.
+ */
+static inline struct klp_exiting *klp_task_exiting(struct task_struct *task)
+{
+	BUILD_BUG_ON(offsetof(struct pt_regs, r15));
+	BUILD_BUG_ON(sizeof(struct klp_exiting) > offsetof(struct pt_regs, bp));
+
+	return (struct klp_exiting *)task_pt_regs(task);
 }
 
 const char *klp_site_init(struct klp_site *site, void *func,

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Hold threads at the edge of user space, so that they leave the kernel and do not
+ * come back before the switch is done.
+ *
+ * A thread with TIF_PATCH_PENDING set calls klp_update_patch_state() before it
+ * returns to user space. It may sleep there, holds no lock, and nothing of the system
+ * call is left on its stack. So it waits there as long as a burst of holding lasts:
+ *
+ *   start   klp_hold_start() says which threads are held, and for how long at most
+ *   mark    the prescan and klp_sched_out() set TIF_PATCH_PENDING on these threads.
+ *           That interrupts no CPU
+ *   nudge   the prescan makes threads that are inside leave the kernel, as the fake
+ *           signal of the kernel's own live patching does
+ *   stop    klp_hold_stop() lets all threads go; system calls that were interrupted
+ *           are restarted, as after any signal without a handler
+ *
+ * A burst ends on time even if its caller is kept from running: each thread waits with
+ * a timeout of its own, of up to a tick more than the burst was to last.
+ *
+ * A thread may be waited for by a task inside: a FUSE server, the child of vfork(), the
+ * writer of a pipe. So bursts are short, and everything runs for as long in between.
+ *
+ *   fork      a child inherits TIF_PATCH_PENDING if threads are held that were not
+ *             seen inside, and is held when it first returns to user space
+ *   vfork     a child is held only if all threads are, as its parent waits for it in
+ *             the kernel
+ *   exec      a thread waits for the others of its group to die, see exit
+ *   exit      a thread that is killed stops waiting
+ *   signals   are delivered when the thread is let go, and so is a stop by job
+ *             control or by a tracer
+ *   freezer   waits for a thread that is held, which is let go in time for it
+ *   hotplug   a thread that is held can be moved to another CPU like any that sleeps
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/jiffies.h>
+#include <linux/livepatch.h>
+#include <linux/moduleparam.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/swait.h>
+#include "hold.h"
+
+/* A burst of more than this is no burst. */
+#define KLP_MAX_HOLD_MS		1000
+
+static unsigned int klp_hold_ms = 50;
+
+static int klp_hold_ms_set(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 0, KLP_MAX_HOLD_MS);
+}
+
+static const struct kernel_param_ops klp_hold_ms_ops = {
+	.set = klp_hold_ms_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(hold_ms, &klp_hold_ms_ops, &klp_hold_ms, 0644);
+MODULE_PARM_DESC(hold_ms, "Hold tasks for at most so long at a time, in milliseconds; 0: never");
+
+/* Which threads are held now. Written under klp_mutex. */
+static enum klp_hold klp_hold;
+
+/* When a thread stops waiting by itself, in jiffies. Valid while threads are held. */
+static unsigned long klp_hold_end;
+
+/* How often a thread waited in this burst. */
+static atomic_t klp_nr_held;
+
+/* The threads that wait. swake_up_all() does not wake all of them in one go. */
+static DECLARE_SWAIT_QUEUE_HEAD(klp_edge);
+
+/**
+ * klp_hold_max_ms() - for how long may threads be held at a time?
+ *
+ * Context: Any.
+ * Return: the time in milliseconds, 0 if they may not be held.
+ */
+unsigned int klp_hold_max_ms(void)
+{
+	return READ_ONCE(klp_hold_ms);
+}
+
+/**
+ * klp_hold_start() - begin a burst
+ * @hold:	which threads are held
+ * @ms:		for how long, in milliseconds
+ *
+ * Context: Process context. Caller holds klp_mutex, and calls klp_hold_stop().
+ */
+void klp_hold_start(enum klp_hold hold, unsigned int ms)
+{
+	atomic_set(&klp_nr_held, 0);
+	WRITE_ONCE(klp_hold_end, jiffies + msecs_to_jiffies(ms));
+	/* Pairs with klp_is_held(): the end is known before a thread waits for it. */
+	smp_store_release(&klp_hold, hold);
+}
+
+/**
+ * klp_hold_stop() - let all threads go
+ *
+ * A thread that has not reached the edge of user space passes it without waiting.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: how often a thread was held.
+ */
+unsigned int klp_hold_stop(void)
+{
+	WRITE_ONCE(klp_hold, KLP_HOLD_NONE);
+	/*
+	 * The lock of the queue is taken after the store. A thread that adds itself
+	 * to the queue after that sees the store.
+	 */
+	swake_up_all(&klp_edge);
+
+	return atomic_read(&klp_nr_held);
+}
+
+/* Does the current thread have to wait? */
+static bool klp_is_held(void)
+{
+	/* Pairs with klp_hold_start(). */
+	enum klp_hold hold = smp_load_acquire(&klp_hold);
+
+	if (hold == KLP_HOLD_NONE || (hold != KLP_HOLD_ALL && current->vfork_done))
+		return false;
+
+	return time_before(jiffies, READ_ONCE(klp_hold_end));
+}
+
+/**
+ * klp_update_patch_state() - the current thread is about to return to user space
+ * @task:	the current thread
+ *
+ * Context: Process context, may sleep; TIF_PATCH_PENDING is set.
+ */
+void klp_update_patch_state(struct task_struct *task)
+{
+	long timeout;
+
+	/*
+	 * If the flag is set again from here on, the thread comes back. If it was set
+	 * for this burst, klp_hold was set before, and is read after.
+	 */
+	clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
+	smp_mb__after_atomic();
+	if (!klp_is_held())
+		return;
+
+	atomic_inc(&klp_nr_held);
+	timeout = max_t(long, READ_ONCE(klp_hold_end) - jiffies, 1);
+	/* A thread that is held is no load. */
+	(void)___swait_event(klp_edge, ___wait_cond_timeout(!klp_is_held()),
+			     (TASK_KILLABLE | TASK_NOLOAD), timeout,
+			     __ret = schedule_timeout(__ret));
+}
+
+/**
+ * klp_copy_process() - the current task creates a child
+ * @child:	the child, a copy of the current task that does not run yet
+ *
+ * The child is not inside where its parent is.
+ *
+ * Context: Process context.
+ */
+void klp_copy_process(struct task_struct *child)
+{
+	child->patch_state = KLP_TRANSITION_IDLE;
+	if (READ_ONCE(klp_hold) < KLP_HOLD_FAIR)
+		clear_tsk_thread_flag(child, TIF_PATCH_PENDING);
+}
+
+/* Threads that never return to user space. */
+static bool klp_stays_in_kernel(const struct task_struct *task)
+{
+	return task->flags & (PF_KTHREAD | PF_USER_WORKER);
+}
+
+static bool klp_is_realtime(const struct task_struct *task)
+{
+	/* A thread that has the priority of a real-time one is needed by one. */
+	return READ_ONCE(task->prio) < MAX_RT_PRIO;
+}
+
+/* As the freezer does it. The flag is cleared when no signal is found. */
+static void klp_fake_signal(struct task_struct *task)
+{
+	unsigned long flags;
+
+	if (lock_task_sighand(task, &flags)) {
+		signal_wake_up(task, 0);
+		unlock_task_sighand(task, &flags);
+	}
+}
+
+/*
+ * Make a task that is inside leave. Two cases are left to later bursts. A thread that
+ * runs is likely to leave anyway; a virtual CPU that runs its guest is not. And a wait
+ * for io_uring only ends for what looks like a signal.
+ */
+static void klp_nudge(struct task_struct *task, enum klp_hold hold)
+{
+	unsigned int state = READ_ONCE(task->__state);
+
+	if (task->flags & PF_KTHREAD)
+		wake_up_state(task, TASK_INTERRUPTIBLE);
+	else if (hold > KLP_HOLD_SEEN &&
+		 ((state & TASK_INTERRUPTIBLE) || state == TASK_RUNNING))
+		klp_fake_signal(task);
+	else if (state & TASK_INTERRUPTIBLE)
+		set_notify_signal(task);
+}
+
+/**
+ * klp_hold_visit() - see to it that a task is held, if it is to be
+ * @task:	the task
+ * @blocks:	it is inside, or runs and was inside when it last left a CPU
+ *
+ * The current task is never held: the burst is for its sake.
+ *
+ * Context: Process context, from klp_look_all(). Caller holds klp_mutex.
+ */
+void klp_hold_visit(struct task_struct *task, bool blocks)
+{
+	enum klp_hold hold = READ_ONCE(klp_hold);
+
+	if (hold == KLP_HOLD_NONE || task == current)
+		return;
+
+	if (!klp_stays_in_kernel(task) &&
+	    (blocks || hold == KLP_HOLD_ALL ||
+	     (hold == KLP_HOLD_FAIR && !klp_is_realtime(task)))) {
+		/* Pairs with klp_update_patch_state(): klp_hold is set before. */
+		smp_mb__before_atomic();
+		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
+	}
+	if (blocks)
+		klp_nudge(task, hold);
+}
+
+/**
+ * klp_hold_seen() - the current task was seen inside as it leaves its CPU
+ * @task:	the current task
+ *
+ * Context: From klp_sched_out(): interrupts are off, and the runqueue is locked.
+ */
+void klp_hold_seen(struct task_struct *task)
+{
+	if (READ_ONCE(klp_hold) != KLP_HOLD_NONE && !klp_stays_in_kernel(task))
+		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
+}

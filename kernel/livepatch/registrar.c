@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which tasks may be about to set a kprobe that they asked for before a switch
+ * claimed its text?
+ *
+ * register_kprobe() asks arch_within_kprobe_blacklist() whether it may set a probe. It
+ * is refused if the text is claimed, see guard.c. But a task can have asked before the
+ * claim, and add its probe after it. It is inside register_kprobe() all that time. So
+ * each task that asks is recorded, with the number of the look that was under way, or
+ * was the last:
+ *
+ *   no record         the task has not asked. When it does it sees the claim
+ *   of this look      the task has asked after the claim, and has seen it
+ *   of an older look  the task asked before the claim. If it is inside
+ *                     register_kprobe(), it blocks the switch
+ *
+ * All of this is under one lock. A task is recorded before it reads the claims. A look
+ * gets its number after the claims were made. So a task that reads the claims too early
+ * has a record of an older look.
+ *
+ * When a switch has succeeded, each task with an older record was seen outside of
+ * register_kprobe(). These records are dropped. If there were more tasks than records,
+ * each task counts as one that asked before, until the next switch has succeeded.
+ */
+
+#include <linux/livepatch.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include "registrar.h"
+
+#define KLP_MAX_REGISTRARS	64
+
+/**
+ * struct klp_registrar - a task that has asked whether it may set a kprobe
+ * @task:	the task, only to be compared; NULL if the record is free
+ * @look:	the number of the look
+ */
+struct klp_registrar {
+	const struct task_struct *task;
+	unsigned int look;
+};
+
+static DEFINE_RAW_SPINLOCK(klp_registrars_lock);
+static struct klp_registrar klp_registrars[KLP_MAX_REGISTRARS];
+
+/* The number of the look that is under way, or was the last. */
+static unsigned int klp_look_nr;
+
+/* A task found no free record. That was in the look with this number. */
+static bool klp_registrars_lost;
+static unsigned int klp_registrars_lost_nr;
+
+static struct klp_registrar *klp_registrar_find(const struct task_struct *task)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&klp_registrars_lock);
+
+	for (i = 0; i < KLP_MAX_REGISTRARS; i++) {
+		if (klp_registrars[i].task == task)
+			return &klp_registrars[i];
+	}
+
+	return NULL;
+}
+
+/**
+ * klp_registrar_asks() - the current task asks whether it may set a kprobe
+ *
+ * To be called before the claims are read.
+ *
+ * Context: Any but NMI.
+ */
+void klp_registrar_asks(void)
+{
+	struct klp_registrar *registrar;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&klp_registrars_lock, flags);
+	/* What the task asked for before has been settled. */
+	registrar = klp_registrar_find(current) ?: klp_registrar_find(NULL);
+	if (registrar) {
+		registrar->task = current;
+		registrar->look = klp_look_nr;
+	} else {
+		klp_registrars_lost = true;
+		klp_registrars_lost_nr = klp_look_nr;
+	}
+	raw_spin_unlock_irqrestore(&klp_registrars_lock, flags);
+}
+
+/**
+ * klp_registrars_begin() - a look begins
+ *
+ * Context: Process context. The text that is switched has been claimed.
+ */
+void klp_registrars_begin(void)
+{
+	raw_spin_lock_irq(&klp_registrars_lock);
+	klp_look_nr++;
+	raw_spin_unlock_irq(&klp_registrars_lock);
+}
+
+/**
+ * klp_registrar_pending() - may a task be about to set a probe in claimed text?
+ * @task:	the task
+ *
+ * Context: Any but NMI, also with a runqueue locked.
+ * Return: false if the task has not asked since it last set a probe, or has asked
+ *	   since klp_registrars_begin().
+ */
+bool klp_registrar_pending(const struct task_struct *task)
+{
+	const struct klp_registrar *registrar;
+	unsigned long flags;
+	bool pending;
+
+	raw_spin_lock_irqsave(&klp_registrars_lock, flags);
+	registrar = klp_registrar_find(task);
+	pending = registrar ? registrar->look != klp_look_nr : klp_registrars_lost;
+	raw_spin_unlock_irqrestore(&klp_registrars_lock, flags);
+
+	return pending;
+}
+
+/**
+ * klp_registrars_settled() - each task was seen that asked before the look
+ *
+ * Context: Process context. A switch has succeeded, and its look has not ended.
+ */
+void klp_registrars_settled(void)
+{
+	struct klp_registrar *registrar;
+
+	raw_spin_lock_irq(&klp_registrars_lock);
+	for (registrar = klp_registrars;
+	     registrar < klp_registrars + KLP_MAX_REGISTRARS; registrar++) {
+		if (registrar->look != klp_look_nr)
+			registrar->task = NULL;
+	}
+	if (klp_registrars_lost_nr != klp_look_nr)
+		klp_registrars_lost = false;
+	raw_spin_unlock_irq(&klp_registrars_lock);
+}

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Which tasks are inside text, and which are not. */
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include "../look.h"
+#include "../patch.h"
+#include "../switch.h"
+#include "../symbol.h"
+#include "helpers.h"
+
+static void ranges_merge(struct kunit *test)
+{
+	struct klp_ranges ranges = {};
+
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 0));
+
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 300, 10), 0);
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 100, 50), 0);
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 120, 100), 0);
+	KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 130, 10), 0);
+	klp_ranges_sort(&ranges);
+	KUNIT_ASSERT_EQ(test, ranges.nr, 2);
+
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 99));
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 100));
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 200));
+	/* Behind a last call that does not return. */
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 220));
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 221));
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 299));
+	KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 310));
+	KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, ULONG_MAX));
+	klp_ranges_free(&ranges);
+}
+
+static void ranges_grow(struct kunit *test)
+{
+	struct klp_ranges ranges = {};
+	unsigned int i;
+
+	for (i = 1000; i > 0; i--)
+		KUNIT_ASSERT_EQ(test, klp_ranges_add(&ranges, 10 * i, 5), 0);
+	klp_ranges_sort(&ranges);
+	KUNIT_EXPECT_EQ(test, ranges.nr, 1000);
+	for (i = 1; i <= 1000; i++) {
+		KUNIT_EXPECT_TRUE(test, klp_ranges_hit(&ranges, 10 * i));
+		KUNIT_EXPECT_FALSE(test, klp_ranges_hit(&ranges, 10 * i - 1));
+	}
+	klp_ranges_free(&ranges);
+}
+
+/* Set up a look for the text of a function. Free its text afterwards. */
+static void look_for(struct kunit *test, struct klp_look *look, void *func)
+{
+	*look = (struct klp_look){};
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)func, &look->text), 0);
+	mutex_unlock(&klp_mutex);
+	klp_ranges_sort(&look->text);
+}
+
+/* Is a task inside a function? Return: where, or 0. */
+static unsigned long find_in(struct kunit *test, struct task_struct *task,
+			     void *func)
+{
+	struct klp_look look;
+	unsigned long addr;
+
+	look_for(test, &look, func);
+	addr = klp_look_find(&look, task);
+	klp_ranges_free(&look.text);
+	return addr;
+}
+
+static void expect_inside(struct kunit *test, struct task_struct *task,
+			  void *func, const char *symbol)
+{
+	unsigned long addr = find_in(test, task, func);
+	char name[KSYM_NAME_LEN] = "";
+
+	lookup_symbol_name(addr, name);
+	KUNIT_EXPECT_STREQ(test, name, symbol);
+}
+
+static void look_inside(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	expect_inside(test, parked.task, lpt_sleeper, "lpt_sleeper");
+	expect_inside(test, parked.task, lpt_park, "lpt_park");
+	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_OLD);
+}
+
+static void look_outside(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, find_in(test, parked.task, lpt_one), 0);
+	KUNIT_EXPECT_EQ(test, find_in(test, parked.task, lpt_sleeper_new), 0);
+	lpt_unpark(&parked);
+}
+
+static void look_inside_cold(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_has_cold);
+	expect_inside(test, parked.task, lpt_has_cold, "lpt_has_cold.cold");
+	lpt_unpark(&parked);
+}
+
+static void look_inside_part(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_has_part_caller);
+	expect_inside(test, parked.task, lpt_has_part, "lpt_has_part.part.0");
+	lpt_unpark(&parked);
+}
+
+/* A stack that cannot be unwound is looked at word by word. */
+static void look_unreliable(struct kunit *test)
+{
+	struct lpt_parked parked;
+
+	lpt_park_in(test, &parked, lpt_unreliable);
+	expect_inside(test, parked.task, lpt_unreliable, "lpt_unreliable");
+	expect_inside(test, parked.task, lpt_park, "lpt_park");
+	KUNIT_EXPECT_EQ(test, find_in(test, parked.task, lpt_sleeper), 0);
+	lpt_unpark(&parked);
+}
+
+#ifdef CONFIG_KRETPROBES
+/* Nothing is known of it if a tracer of returns hides where the task continues. */
+static void look_trampoline(struct kunit *test)
+{
+	struct kretprobe probe = { .kp.symbol_name = "lpt_park", .maxactive = 2 };
+	struct lpt_parked parked;
+
+	KUNIT_EXPECT_EQ(test, register_kretprobe(&probe), 0);
+	lpt_park_in(test, &parked, lpt_unreliable);
+	KUNIT_EXPECT_NE(test, find_in(test, parked.task, lpt_sleeper), 0);
+	lpt_unpark(&parked);
+	unregister_kretprobe(&probe);
+	wait_for_kprobe_optimizer();
+}
+#endif
+
+static struct klp_blockers blockers;
+
+/*
+ * Attempt a switch with a function's text as what must be idle.
+ * Return: how many tasks blocked it, of which the first are in blockers.
+ */
+static unsigned int count_blockers(struct kunit *test, void *func)
+{
+	struct klp_switch *sw = lpt_switch_alloc("lpt_look");
+	int ret;
+
+	KUNIT_EXPECT_NOT_NULL(test, sw);
+	if (!sw)
+		return 0;
+
+	look_for(test, &sw->look, func);
+	ret = lpt_switch_run(sw);
+	klp_look_blockers(&blockers);
+	KUNIT_EXPECT_EQ(test, ret, blockers.nr ? -EBUSY : 0);
+	klp_switch_free(sw);
+	return blockers.nr;
+}
+
+/* Each blocker is counted once, and the first are known. */
+static void look_blockers(struct kunit *test)
+{
+	struct lpt_parked parked[KLP_MAX_BLOCKERS + 2];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parked); i++)
+		lpt_park_in(test, &parked[i], lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper),
+			ARRAY_SIZE(parked));
+	KUNIT_EXPECT_EQ(test, blockers.nr_known, KLP_MAX_BLOCKERS);
+	for (i = 0; i < KLP_MAX_BLOCKERS; i++) {
+		KUNIT_EXPECT_STREQ(test, blockers.blocker[i].comm, "lpt_parked");
+		KUNIT_EXPECT_TRUE(test, blockers.blocker[i].kthread);
+		KUNIT_EXPECT_STREQ(test, blockers.blocker[i].does,
+				   "sleeps uninterruptibly");
+		KUNIT_EXPECT_GT(test, blockers.blocker[i].nr_frames, 3);
+	}
+	for (i = 0; i < ARRAY_SIZE(parked); i++)
+		lpt_unpark(&parked[i]);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 0);
+	KUNIT_EXPECT_EQ(test, blockers.nr_known, 0);
+}
+
+/*
+ * As a thread that exits, which has left the task list and not yet its CPU. What
+ * makes it one is taken back before it really exits.
+ */
+static int exit_in_sleeper(struct lpt_park *park)
+{
+	int ret;
+
+	current->exit_state = EXIT_ZOMBIE;
+	ret = lpt_sleeper(park);
+	current->exit_state = 0;
+	return ret;
+}
+
+static void no_threads(struct klp_look *look,
+		       void (*visit)(struct task_struct *task, bool blocks))
+{
+}
+
+/* Threads that exit are found though they have no PID. These have, and are not. */
+static void look_exiting(struct kunit *test)
+{
+	struct lpt_parked parked[3];
+	unsigned int i;
+
+	kunit_activate_static_stub(test, klp_look_threads, no_threads);
+
+	lpt_park_in(test, &parked[0], lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 0);
+	lpt_unpark(&parked[0]);
+
+	for (i = 0; i < ARRAY_SIZE(parked); i++)
+		lpt_park_in(test, &parked[i], exit_in_sleeper);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper),
+			ARRAY_SIZE(parked));
+	for (i = 0; i < ARRAY_SIZE(parked); i++)
+		lpt_unpark(&parked[i]);
+	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 0);
+
+	kunit_deactivate_static_stub(test, klp_look_threads);
+}
+
+/* Every idle thread is in its loop, so none may be patched that runs it. */
+static void look_idle_threads(struct kunit *test)
+{
+	void *func = (void *)kallsyms_lookup_name("cpu_startup_entry");
+
+	KUNIT_ASSERT_NOT_NULL(test, func);
+	KUNIT_EXPECT_GE(test, count_blockers(test, func), 1);
+}
+
+static int park_twice(struct lpt_park *park)
+{
+	lpt_park(park);
+	return lpt_sleeper(park);
+}
+
+static int state_of(struct lpt_parked *parked)
+{
+	return READ_ONCE(parked->task->patch_state);
+}
+
+/* A task is looked at each time that it leaves a CPU, and not when nobody looks. */
+static void look_switches(struct kunit *test)
+{
+	struct lpt_parked watched, unwatched;
+	struct klp_look look;
+
+	look_for(test, &look, lpt_sleeper);
+	look.state = KLP_TRANSITION_PATCHED;
+	lpt_park_in(test, &unwatched, park_twice);
+	lpt_park_in(test, &watched, park_twice);
+	complete(&unwatched.park.leave);
+	lpt_wait_inside(unwatched.task, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, state_of(&unwatched), KLP_TRANSITION_IDLE);
+
+	mutex_lock(&klp_mutex);
+	klp_look_start(&look);
+	KUNIT_EXPECT_EQ(test, state_of(&watched), KLP_TRANSITION_IDLE);
+	complete(&watched.park.leave);
+	lpt_wait_inside(watched.task, lpt_sleeper);
+	KUNIT_EXPECT_EQ(test, state_of(&watched), KLP_TRANSITION_PATCHED);
+	KUNIT_EXPECT_FALSE(test, klp_look_clear());
+	get_task_struct(watched.task);
+	lpt_unpark(&watched);
+	/* It is looked at as well when it leaves its CPU for the last time. */
+	while (READ_ONCE(watched.task->stack))
+		schedule_timeout_uninterruptible(1);
+	KUNIT_EXPECT_TRUE(test, klp_look_clear());
+	put_task_struct(watched.task);
+	klp_look_stop();
+	mutex_unlock(&klp_mutex);
+
+	lpt_unpark(&unwatched);
+	synchronize_rcu();
+	klp_ranges_free(&look.text);
+}
+
+static struct kunit_case look_cases[] = {
+	KUNIT_CASE(ranges_merge),
+	KUNIT_CASE(ranges_grow),
+	KUNIT_CASE(look_inside),
+	KUNIT_CASE(look_outside),
+	KUNIT_CASE(look_inside_cold),
+	KUNIT_CASE(look_inside_part),
+	KUNIT_CASE(look_unreliable),
+#ifdef CONFIG_KRETPROBES
+	KUNIT_CASE(look_trampoline),
+#endif
+	KUNIT_CASE_SLOW(look_blockers),
+	KUNIT_CASE_SLOW(look_exiting),
+	KUNIT_CASE_SLOW(look_idle_threads),
+	KUNIT_CASE(look_switches),
+	{}
+};
+
+static struct kunit_suite look_suite = {
+	.name = "livepatch_look",
+	.test_cases = look_cases,
+};
+
+kunit_test_suite(look_suite);
