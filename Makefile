@@ -36,9 +36,8 @@ sources	:= $(wildcard Kconfig.nonftrace include/linux/*.h kernel/livepatch/* \
 configs	:= nonftrace ftrace debug rt kcsan
 fragments = configs/base.config configs/livepatch.config configs/$(1).config
 
-# What is measured: ours, ours with all stacks walked in the window, and the
-# kernel's own, in a tree as it comes.
-benches	:= bench walkall stock
+# What is measured: ours, and the kernel's own, in a tree as it comes.
+benches	:= bench stock
 stock	:= $(top)/build/linux-$(name)-stock
 
 # klp-build builds where the sources are, and so in a tree of its own.
@@ -54,9 +53,13 @@ help:
 	@echo 'make kunit       the KUnit suites of that kernel'
 	@echo 'make selftests   the kernel'"'"'s own selftests of live patching'
 	@echo 'make patches     patches that wait, replace, relocate, and are refused'
+	@echo 'make sleepers    patches for functions in which processes sleep, and what these see'
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make modules     patched modules come and go'
 	@echo 'make stress      patches come and go while others are in their way'
+	@echo 'make busy        patches for a function that tasks are in all the time'
+	@echo 'make nobody      loads by a user without privileges do not keep a patch out'
+	@echo 'make isolated    how often a switch interrupts an isolated CPU'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
 	@echo 'make klp         make a patch module of PATCH, for KVER=7.3; if it is'
 	@echo '                 several patches, KLP_NAME is what to call it'
@@ -107,7 +110,7 @@ $(call build,$(1))/.built: $(call build,$(1))/.config $(2) scripts/kbuild | setu
 	@touch $$@
 endef
 $(foreach config,$(configs),$(eval $(call kernel_rules,$(config),$(tree)/.overlaid,$(call fragments,$(config)))))
-$(foreach config,bench walkall,$(eval $(call kernel_rules,$(config),$(tree)/.overlaid,configs/base.config configs/$(config).config)))
+$(eval $(call kernel_rules,bench,$(tree)/.overlaid,configs/base.config configs/bench.config))
 $(eval $(call kernel_rules,stock,$(stock)/.unpacked,configs/base.config configs/stock.config))
 
 this	:= $(call build,$(CONFIG))
@@ -121,8 +124,15 @@ $(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 
 # What is patched in the virtual machine, and with what.
 $(this)/tests/.built: $(wildcard tests/modules/*) $(this)/.built \
-		scripts/modules scripts/test-modules tests/klp-relocs tests/elf.py
+		scripts/modules scripts/test-modules tests/klp-relocs tests/elf.py \
+		tests/load.c
 	@scripts/test-modules $(this) $(@D)
+	@touch $@
+
+# Processes that sleep, and patches for the functions in which they do.
+$(this)/sleepers/.built: $(wildcard tests/sleepers/*) $(this)/.built scripts/sleepers \
+		scripts/modules tests/through tests/klp-relocs tests/elf.py
+	@scripts/sleepers $(this) $(@D)
 	@touch $@
 
 # The kernel's selftests. They are the tree's own, and change with it only.
@@ -170,8 +180,26 @@ patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/telemetry
 	@$(vm) --timeout 900 --append livepatch.wait=1 $(this) tests/vm/wait
 
+sleepers: $(this)/.built $(this)/sleepers/.built
+	@$(vm) --timeout 900 $(this) tests/vm/sleepers
+
 stress: $(this)/.built $(this)/tests/.built
 	@scripts/stress $(tree) $(this) $(CPUS) $(ACCEL) $(STRESS_SECONDS) $(STRESS_SEED)
+
+busy: $(this)/.built $(this)/tests/.built
+	@$(vm) --timeout 900 $(this) tests/vm/busy 1
+	@$(vm) --timeout 900 $(this) tests/vm/busy 4
+
+nobody: $(this)/.built $(this)/samples/.built $(this)/tests/.built
+	@$(vm) --timeout 900 $(this) tests/vm/nobody yield read filter fork vfork sleep
+
+# CPU 3 is the isolated one. A kernel without CONFIG_NO_HZ_FULL says that it does
+# not know what that is.
+isolated: CPUS := 4
+isolated: $(this)/.built $(this)/samples/.built $(this)/tests/.built
+	@$(vm) --timeout 900 \
+		--append 'isolcpus=domain,managed_irq,3 nohz_full=3 rcu_nocbs=3' \
+		$(this) tests/vm/isolated
 
 ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/ftrace
@@ -256,5 +284,5 @@ install:
 clean:
 	rm -rf $(if $(KERNEL),$(tree)* $(call build,*),build)
 
-.PHONY: help setup kernel shell machine demo kunit selftests patches rounds modules stress ftrace klp klp-test kpatch tutorial bench lint check patch install clean
+.PHONY: help setup kernel shell machine demo kunit selftests patches sleepers rounds modules stress busy nobody isolated ftrace klp klp-test kpatch tutorial bench lint check patch install clean
 .DELETE_ON_ERROR:

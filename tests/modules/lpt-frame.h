@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is the same in all patches for lpt-target. Whoever includes this defines
+ * What is the same in all patches for one module. A file that includes this defines
  *
  *   funcs		what is replaced, and an empty entry
+ *   LPT_OBJECT		the module, if it is not lpt_target
  *   LPT_REPLACE	whether the patch replaces all others, if it does
  */
 #ifndef _LPT_FRAME_H
@@ -12,13 +13,17 @@
 #include <linux/livepatch.h>
 #include <linux/module.h>
 
+#ifndef LPT_OBJECT
+#define LPT_OBJECT	"lpt_target"
+#endif
+
 #ifndef LPT_REPLACE
 #define LPT_REPLACE	false
 #endif
 
 static struct klp_object objs[] = {
 	{
-		.name = "lpt_target",
+		.name = LPT_OBJECT,
 		.funcs = funcs,
 	},
 	{ }
