@@ -186,15 +186,14 @@ static bool klp_is_realtime(const struct task_struct *task)
 	return READ_ONCE(task->prio) < MAX_RT_PRIO;
 }
 
-/* As the freezer does it. The flag is cleared when no signal is found. */
+/*
+ * The flag is cleared when no signal is found. If the task clears it just now, without
+ * siglock, the nudge is lost, and the next look makes another.
+ */
 static void klp_fake_signal(struct task_struct *task)
 {
-	unsigned long flags;
-
-	if (lock_task_sighand(task, &flags)) {
-		signal_wake_up(task, 0);
-		unlock_task_sighand(task, &flags);
-	}
+	set_tsk_thread_flag(task, TIF_SIGPENDING);
+	wake_up_state(task, TASK_INTERRUPTIBLE);
 }
 
 /*
