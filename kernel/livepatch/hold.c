@@ -25,8 +25,8 @@
  *             seen inside, and is held when it first returns to user space
  *   vfork     a child is held only if all threads are, as its parent waits for it in
  *             the kernel
- *   exec      a thread waits for the others of its group to die, see exit
- *   exit      a thread that is killed stops waiting
+ *   exec      a thread waits for the others of its group to die, see kill
+ *   kill      a thread that is killed stops waiting
  *   signals   are delivered when the thread is let go, and so is a stop by job
  *             control or by a tracer
  *   freezer   waits for a thread that is held, which is let go in time for it
@@ -147,6 +147,7 @@ void klp_update_patch_state(struct task_struct *task)
 	 * for this burst, klp_hold was set before, and is read after.
 	 */
 	clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
+	/* Pairs with klp_hold_visit(). */
 	smp_mb__after_atomic();
 	if (!klp_is_held())
 		return;
