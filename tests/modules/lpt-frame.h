@@ -5,6 +5,8 @@
  *   funcs		what is replaced, and an empty entry
  *   LPT_OBJECT		the module, if it is not lpt_target
  *   LPT_REPLACE	whether the patch replaces all others, if it does
+ *
+ * With enable=0 the module is loaded and does nothing.
  */
 #ifndef _LPT_FRAME_H
 #define _LPT_FRAME_H
@@ -12,6 +14,7 @@
 #include <linux/init.h>
 #include <linux/livepatch.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 
 #ifndef LPT_OBJECT
 #define LPT_OBJECT	"lpt_target"
@@ -35,9 +38,12 @@ static struct klp_patch patch = {
 	.replace = LPT_REPLACE,
 };
 
+static bool enable = true;
+module_param(enable, bool, 0);
+
 static int __init lpt_patch_init(void)
 {
-	return klp_enable_patch(&patch);
+	return enable ? klp_enable_patch(&patch) : 0;
 }
 module_init(lpt_patch_init);
 
