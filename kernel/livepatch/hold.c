@@ -25,7 +25,7 @@
  *             seen inside, and is held when it first returns to user space
  *   vfork     a child is held only if all threads are, as its parent waits for it in
  *             the kernel
- *   exec      a thread waits for the others of its group to die, see kill
+ *   exec      a thread waits for the others of its group to die, see "kill" below
  *   kill      a thread that is killed stops waiting
  *   signals   are delivered when the thread is let go, and so is a stop by job
  *             control or by a tracer
