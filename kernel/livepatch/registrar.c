@@ -33,10 +33,12 @@
 /**
  * struct klp_registrar - a task that has asked whether it may set a kprobe
  * @task:	the task, only to be compared; NULL if the record is free
+ * @start_time:	when the task was created: after it, another can have its task_struct
  * @look:	the number of the look
  */
 struct klp_registrar {
 	const struct task_struct *task;
+	u64 start_time;
 	unsigned int look;
 };
 
@@ -50,15 +52,18 @@ static unsigned int klp_look_nr;
 static bool klp_registrars_lost;
 static unsigned int klp_registrars_lost_nr;
 
+/* The record of a task, or a free one if @task is NULL. */
 static struct klp_registrar *klp_registrar_find(const struct task_struct *task)
 {
-	unsigned int i;
+	struct klp_registrar *registrar;
 
 	lockdep_assert_held(&klp_registrars_lock);
 
-	for (i = 0; i < KLP_MAX_REGISTRARS; i++) {
-		if (klp_registrars[i].task == task)
-			return &klp_registrars[i];
+	for (registrar = klp_registrars;
+	     registrar < klp_registrars + KLP_MAX_REGISTRARS; registrar++) {
+		if (registrar->task == task &&
+		    (!task || registrar->start_time == task->start_time))
+			return registrar;
 	}
 
 	return NULL;
@@ -81,6 +86,7 @@ void klp_registrar_asks(void)
 	registrar = klp_registrar_find(current) ?: klp_registrar_find(NULL);
 	if (registrar) {
 		registrar->task = current;
+		registrar->start_time = current->start_time;
 		registrar->look = klp_look_nr;
 	} else {
 		klp_registrars_lost = true;

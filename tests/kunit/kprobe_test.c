@@ -251,19 +251,42 @@ static void stop_registrar(struct kunit *test, struct task_struct *task)
 	put_task_struct(task);
 }
 
-static void look_for_registrars(struct kunit *test, struct klp_look *look)
-{
-	*look = (struct klp_look){};
-	KUNIT_EXPECT_EQ(test, klp_guard_add_registrars(&look->registrars), 0);
-	klp_ranges_sort(&look->registrars);
-	klp_look_start(look);
-}
-
 static void look_at_all(struct klp_look *look)
 {
 	cpus_read_lock();
 	klp_look_all(look, NULL);
 	cpus_read_unlock();
+}
+
+/* What a look finds of a task that asks before or after it begins. */
+static void expect_registrar(struct kunit *test, bool before, int state)
+{
+	struct klp_look look = {};
+	struct task_struct *task;
+	struct lpt_parked holder;
+
+	KUNIT_EXPECT_EQ(test, klp_guard_add_registrars(&look.registrars), 0);
+	klp_ranges_sort(&look.registrars);
+	lpt_park_in(test, &holder, hold_text_mutex);
+	mutex_lock(&klp_mutex);
+
+	if (before)
+		task = start_registrar(test);
+	klp_look_start(&look);
+	if (!before)
+		task = start_registrar(test);
+	look_at_all(&look);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(task->patch_state), state);
+	KUNIT_EXPECT_EQ(test, klp_look_clear(), !before);
+
+	lpt_unpark(&holder);
+	stop_registrar(test, task);
+	look_at_all(&look);
+	KUNIT_EXPECT_TRUE(test, klp_look_clear());
+	klp_look_stop();
+	mutex_unlock(&klp_mutex);
+	synchronize_rcu();
+	klp_ranges_free(&look.registrars);
 }
 
 /*
@@ -272,30 +295,8 @@ static void look_at_all(struct klp_look *look)
  */
 static void kprobe_registrar(struct kunit *test)
 {
-	static struct klp_look look;
-	struct task_struct *before, *since;
-	struct lpt_parked holder;
-
-	lpt_park_in(test, &holder, hold_text_mutex);
-	before = start_registrar(test);
-	mutex_lock(&klp_mutex);
-	look_for_registrars(test, &look);
-	since = start_registrar(test);
-	look_at_all(&look);
-	KUNIT_EXPECT_EQ(test, READ_ONCE(before->patch_state),
-			KLP_TRANSITION_UNPATCHED);
-	KUNIT_EXPECT_EQ(test, READ_ONCE(since->patch_state), KLP_TRANSITION_IDLE);
-	KUNIT_EXPECT_FALSE(test, klp_look_clear());
-
-	lpt_unpark(&holder);
-	stop_registrar(test, before);
-	stop_registrar(test, since);
-	look_at_all(&look);
-	KUNIT_EXPECT_TRUE(test, klp_look_clear());
-	klp_look_stop();
-	mutex_unlock(&klp_mutex);
-	synchronize_rcu();
-	klp_ranges_free(&look.registrars);
+	expect_registrar(test, true, KLP_TRANSITION_UNPATCHED);
+	expect_registrar(test, false, KLP_TRANSITION_IDLE);
 }
 
 /* Probes work on what was patched before. */
