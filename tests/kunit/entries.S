@@ -59,6 +59,21 @@ LPT_FUNC_START(lpt_has_part_caller)
 	RET
 SYM_FUNC_END(lpt_has_part_caller)
 
+/* Changes every register that a function may change. */
+LPT_FUNC_START(lpt_leaf_new)
+	imull	$33, %edi, %eax
+	addl	$2, %eax
+	xorl	%ecx, %ecx
+	xorl	%edx, %edx
+	xorl	%esi, %esi
+	xorl	%edi, %edi
+	xorl	%r8d, %r8d
+	xorl	%r9d, %r9d
+	xorl	%r10d, %r10d
+	xorl	%r11d, %r11d
+	RET
+SYM_FUNC_END(lpt_leaf_new)
+
 /* Sleeps where the unwinder does not know its way. */
 LPT_FUNC_START(lpt_unreliable)
 	UNWIND_HINT_UNDEFINED

@@ -53,6 +53,20 @@ noinline int lpt_two_new(int x)
 	return x * 100 + LPT_NEW;
 }
 
+/*
+ * The compiler sees which registers lpt_leaf() leaves alone. The arguments of the caller
+ * that come after the first are still needed when it returns.
+ */
+static noinline int lpt_leaf(int x)
+{
+	return x * 33 + LPT_OLD;
+}
+
+noinline long lpt_leaf_caller(int x, long b, long c, long d, long e, long f)
+{
+	return lpt_leaf(x) + b * c + d * e + f;
+}
+
 /* Long enough to be interrupted, and preempted, within it. */
 noinline int lpt_busy(int x)
 {

@@ -22,6 +22,8 @@ void lpt_park(struct lpt_park *park);
 int lpt_one(int x);
 int lpt_one_new(int x);
 int lpt_one_newer(int x);
+long lpt_leaf_caller(int x, long b, long c, long d, long e, long f);
+int lpt_leaf_new(int x);
 int lpt_two(int x);
 int lpt_two_new(int x);
 int lpt_busy(int x);

@@ -37,6 +37,18 @@ static void patch_enable_disable(struct kunit *test)
 	lpt_expect_unchanged(test, &two);
 }
 
+/* A caller does not rely on registers that only the old function left alone. */
+static void patch_registers(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+
+	KUNIT_EXPECT_EQ(test, lpt_leaf_caller(1, 2, 3, 4, 5, 6), 34 + 6 + 20 + 6);
+	lpt_replace(p, "lpt_leaf", lpt_leaf_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, lpt_leaf_caller(1, 2, 3, 4, 5, 6), 35 + 6 + 20 + 6);
+	KUNIT_ASSERT_EQ(test, lpt_disable(p), 0);
+}
+
 /* Two patches for one function, the newer of which is disabled first, or last. */
 static void stack_two(struct kunit *test, bool newer_first)
 {
@@ -440,6 +452,7 @@ static void patch_failures(struct kunit *test)
 
 static struct kunit_case patch_cases[] = {
 	KUNIT_CASE(patch_enable_disable),
+	KUNIT_CASE(patch_registers),
 	KUNIT_CASE(patch_stack_newer_first),
 	KUNIT_CASE(patch_stack_older_first),
 	KUNIT_CASE(patch_enable_again),
