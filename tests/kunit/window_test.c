@@ -3,9 +3,11 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/delay.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
+#include <linux/nmi.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/task.h>
 #include <linux/stacktrace.h>
@@ -302,19 +304,25 @@ static void watched_switches(struct kunit *test)
 	window_last(test);
 }
 
-static void window_watched(struct kunit *test)
+static void find_window(struct kunit *test)
 {
 	unsigned long size, offset;
-	unsigned int i;
 
-	if (num_online_cpus() == 1)
-		kunit_skip(test, "needs a second CPU");
 	window_start = kallsyms_lookup_name("klp_window");
 	KUNIT_ASSERT_NE(test, window_start, 0);
 	KUNIT_ASSERT_TRUE(test, kallsyms_lookup_size_offset(window_start, &size,
 							    &offset));
 	window_end = window_start + size;
+}
 
+static void window_watched(struct kunit *test)
+{
+	unsigned int i;
+
+	if (num_online_cpus() == 1)
+		kunit_skip(test, "needs a second CPU");
+
+	find_window(test);
 	KUNIT_EXPECT_EQ(test, watch_start(watch_expected, expected,
 					  ARRAY_SIZE(expected)),
 			ARRAY_SIZE(expected));
@@ -333,12 +341,69 @@ static void window_watched(struct kunit *test)
 				    0, "%s", expected[i]);
 }
 
+#ifdef CONFIG_SOFTLOCKUP_DETECTOR
+/* A CPU that stalls for longer than this has locked up, in seconds. */
+#define MAX_THRESH	2
+#define STALL_SECONDS	(2 * MAX_THRESH + 2)
+
+static atomic_t stalls;
+
+/* The last CPU that arrives in the window calls what has this probe. */
+static int stall(struct kprobe *kp, struct pt_regs *regs)
+{
+	if (!in_window(kp, regs))
+		return 0;
+
+	mdelay(STALL_SECONDS * MSEC_PER_SEC);
+	/* What the CPU that stalls has to say of itself is no matter of the window. */
+	touch_nmi_watchdog();
+	rcu_momentary_eqs();
+	atomic_inc(&stalls);
+	return 0;
+}
+
+/*
+ * A CPU stalls while the others wait for it. What the kernel says of these is found in
+ * its log. Only if it would say something soon is there a point in it.
+ */
+static void window_stall(struct kunit *test)
+{
+	struct kprobe kp = {
+		.symbol_name = "cpu_idle_poll_ctrl",
+		.pre_handler = stall,
+		.post_handler = watch_passed,
+	};
+	struct klp_switch *sw;
+
+	if (num_online_cpus() == 1)
+		kunit_skip(test, "needs a second CPU");
+	if (watchdog_thresh > MAX_THRESH)
+		kunit_skip(test, "needs watchdog_thresh=%d", MAX_THRESH);
+
+	find_window(test);
+	sw = lpt_switch_alloc("lpt_window");
+	KUNIT_ASSERT_NOT_NULL(test, sw);
+	KUNIT_EXPECT_EQ(test, register_kprobe(&kp), 0);
+	start_poll_synchronize_rcu();
+	KUNIT_EXPECT_EQ(test, switch_once(test, sw), 0);
+	unregister_kprobe(&kp);
+	KUNIT_EXPECT_EQ(test, atomic_read(&stalls), 1);
+	klp_switch_free(sw);
+
+	/* The watchdogs look again. */
+	ssleep(STALL_SECONDS);
+}
+#endif
+
 static struct kunit_case window_cases[] = {
 	KUNIT_CASE_SLOW(window_sleepers),
 	KUNIT_CASE(window_late),
 	KUNIT_CASE(window_last),
 	KUNIT_CASE(window_dead),
 	KUNIT_CASE_SLOW(window_watched),
+#ifdef CONFIG_SOFTLOCKUP_DETECTOR
+	KUNIT_CASE_SLOW(window_stall),
+#endif
 	{}
 };
 
