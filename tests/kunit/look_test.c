@@ -3,9 +3,12 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -174,6 +177,9 @@ static unsigned int count_blockers(struct kunit *test, void *func)
 	ret = lpt_switch_run(sw);
 	klp_look_blockers(&blockers);
 	KUNIT_EXPECT_EQ(test, ret, blockers.nr ? -EBUSY : 0);
+	mutex_lock(&klp_mutex);
+	klp_look_forget();
+	mutex_unlock(&klp_mutex);
 	klp_switch_free(sw);
 	return blockers.nr;
 }
@@ -264,6 +270,14 @@ static int state_of(struct lpt_parked *parked)
 	return READ_ONCE(parked->task->patch_state);
 }
 
+/* Wait until a thread has left its CPU for the last time. */
+static void wait_dead(struct task_struct *task)
+{
+	while (READ_ONCE(task->stack))
+		schedule_timeout_uninterruptible(1);
+	put_task_struct(task);
+}
+
 /* A task is looked at each time that it leaves a CPU, and not when nobody looks. */
 static void look_switches(struct kunit *test)
 {
@@ -288,15 +302,156 @@ static void look_switches(struct kunit *test)
 	get_task_struct(watched.task);
 	lpt_unpark(&watched);
 	/* It is looked at as well when it leaves its CPU for the last time. */
-	while (READ_ONCE(watched.task->stack))
-		schedule_timeout_uninterruptible(1);
+	wait_dead(watched.task);
 	KUNIT_EXPECT_TRUE(test, klp_look_clear());
-	put_task_struct(watched.task);
 	klp_look_stop();
 	mutex_unlock(&klp_mutex);
 
 	lpt_unpark(&unwatched);
 	synchronize_rcu();
+	klp_ranges_free(&look.text);
+}
+
+static struct task_struct *child;
+
+static int child_fn(void *unused)
+{
+	child = get_task_struct(current);
+	do_exit(0);
+}
+
+static noinline int park_and_fork(struct lpt_park *park)
+{
+	pid_t pid;
+
+	lpt_park(park);
+	pid = kernel_thread(child_fn, NULL, "lpt_child",
+			    CLONE_FS | CLONE_FILES | SIGCHLD);
+	/* It must not be a tail call. */
+	barrier();
+	return pid;
+}
+
+/* A child is a copy of its parent, and not inside if the parent is. */
+static void look_fork(struct kunit *test)
+{
+	struct lpt_parked parked;
+	struct klp_look look;
+
+	child = NULL;
+	look_for(test, &look, park_and_fork);
+	mutex_lock(&klp_mutex);
+	klp_look_start(&look);
+	lpt_park_in(test, &parked, park_and_fork);
+	KUNIT_EXPECT_FALSE(test, klp_look_clear());
+	get_task_struct(parked.task);
+	KUNIT_EXPECT_GT(test, lpt_unpark(&parked), 0);
+	while (!READ_ONCE(child))
+		schedule_timeout_uninterruptible(1);
+	wait_dead(child);
+	wait_dead(parked.task);
+	KUNIT_EXPECT_TRUE(test, klp_look_clear());
+	klp_look_stop();
+	mutex_unlock(&klp_mutex);
+	synchronize_rcu();
+	klp_ranges_free(&look.text);
+}
+
+#define COST_ROUNDS	1000
+
+/**
+ * struct cost - a thread that takes turns with another one
+ * @turn:	completed by the other when it is this one's turn
+ * @other:	the other one
+ * @depth:	how many calls deep both are
+ * @rounds:	how many turns it had
+ */
+struct cost {
+	struct completion turn;
+	struct cost *other;
+	unsigned int depth;
+	unsigned int rounds;
+};
+
+static noinline void take_turns(struct cost *cost, unsigned int depth)
+{
+	if (depth) {
+		take_turns(cost, depth - 1);
+		/* This is no last call. */
+		barrier();
+		return;
+	}
+
+	for (; cost->rounds < COST_ROUNDS; cost->rounds++) {
+		wait_for_completion(&cost->turn);
+		complete(&cost->other->turn);
+	}
+}
+
+static int take_turns_fn(void *data)
+{
+	struct cost *cost = data;
+
+	take_turns(cost, cost->depth);
+	return 0;
+}
+
+/* Return: how long a context switch takes, in ns. */
+static u64 cost_of_switch(struct kunit *test, unsigned int depth)
+{
+	struct cost cost[2] = {
+		{ .other = &cost[1], .depth = depth },
+		{ .other = &cost[0], .depth = depth },
+	};
+	struct task_struct *task[2];
+	unsigned int i;
+	u64 start;
+
+	for (i = 0; i < 2; i++) {
+		init_completion(&cost[i].turn);
+		task[i] = kthread_create_on_cpu(take_turns_fn, &cost[i], 0, "lpt_cost");
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task[i]);
+		get_task_struct(task[i]);
+		wake_up_process(task[i]);
+	}
+
+	start = ktime_get_ns();
+	complete(&cost[0].turn);
+	for (i = 0; i < 2; i++) {
+		kthread_stop(task[i]);
+		put_task_struct(task[i]);
+	}
+	start = ktime_get_ns() - start;
+
+	KUNIT_EXPECT_EQ(test, cost[0].rounds, COST_ROUNDS);
+	KUNIT_EXPECT_EQ(test, cost[1].rounds, COST_ROUNDS);
+	return div_u64(start, 2 * COST_ROUNDS);
+}
+
+/*
+ * Threads go on while tasks are looked at. What that takes of a context switch is told,
+ * for make bench: with or without a look, how many calls deep, nanoseconds.
+ */
+static void look_cost(struct kunit *test)
+{
+	static const unsigned int depths[] = { 0, 10, 20 };
+	struct klp_look look;
+	unsigned int i;
+
+	look_for(test, &look, lpt_sleeper);
+	for (i = 0; i < ARRAY_SIZE(depths); i++) {
+		kunit_info(test, "without %u %llu\n", depths[i],
+			   cost_of_switch(test, depths[i]));
+
+		mutex_lock(&klp_mutex);
+		klp_look_start(&look);
+		kunit_info(test, "with %u %llu\n", depths[i],
+			   cost_of_switch(test, depths[i]));
+		KUNIT_EXPECT_TRUE(test, klp_look_clear());
+		klp_look_stop();
+		mutex_unlock(&klp_mutex);
+		synchronize_rcu();
+	}
 	klp_ranges_free(&look.text);
 }
 
@@ -315,6 +470,8 @@ static struct kunit_case look_cases[] = {
 	KUNIT_CASE_SLOW(look_exiting),
 	KUNIT_CASE_SLOW(look_idle_threads),
 	KUNIT_CASE(look_switches),
+	KUNIT_CASE(look_fork),
+	KUNIT_CASE(look_cost),
 	{}
 };
 
