@@ -122,18 +122,22 @@ $(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 	@scripts/modules $(this) samples $(@D)
 	@touch $@
 
-# What is patched in the virtual machine, and with what.
-$(this)/tests/.built: $(wildcard tests/modules/*) $(this)/.built \
+# For each kernel in which things are patched: what is patched, and with what; and
+# processes that sleep, and patches for the functions in which they do.
+define patch_rules
+$(call build,$(1))/tests/.built: $(wildcard tests/modules/*) $(call build,$(1))/.built \
 		scripts/modules scripts/test-modules tests/klp-relocs tests/elf.py \
 		tests/load.c
-	@scripts/test-modules $(this) $(@D)
-	@touch $@
+	@scripts/test-modules $(call build,$(1)) $$(@D)
+	@touch $$@
 
-# Processes that sleep, and patches for the functions in which they do.
-$(this)/sleepers/.built: $(wildcard tests/sleepers/*) $(this)/.built scripts/sleepers \
-		scripts/modules tests/through tests/klp-relocs tests/elf.py
-	@scripts/sleepers $(this) $(@D)
-	@touch $@
+$(call build,$(1))/sleepers/.built: $(wildcard tests/sleepers/*) \
+		$(call build,$(1))/.built scripts/sleepers scripts/modules tests/through \
+		tests/klp-relocs tests/elf.py
+	@scripts/sleepers $(call build,$(1)) $$(@D)
+	@touch $$@
+endef
+$(foreach config,$(sort $(CONFIG) $(benches)),$(eval $(call patch_rules,$(config))))
 
 # The kernel's selftests. They are the tree's own, and change with it only.
 $(this)/selftests/.built: $(this)/.built scripts/selftests
@@ -263,8 +267,9 @@ tutorial: $(root)
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL ACCEL=$(ACCEL) \
 		tests/tutorial docs/tutorial.md $(top)/build/tutorial.ext2
 
-bench: $(foreach config,$(benches),$(call build,$(config))/bench/.built)
-	@scripts/bench $(call build,) $(call build,bench)/report $(ACCEL)
+bench: $(foreach config,$(benches),$(foreach what,bench tests sleepers,$(call build,$(config))/$(what)/.built)) \
+		$(call build,nonftrace)/.built
+	@scripts/bench $(tree) $(call build,) $(call build,bench)/report $(ACCEL)
 
 lint: | setup
 	@scripts/lint $(name) $(from)
