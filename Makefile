@@ -127,7 +127,7 @@ $(this)/samples/.built: $(samples) $(this)/.built scripts/modules
 define patch_rules
 $(call build,$(1))/tests/.built: $(wildcard tests/modules/*) $(call build,$(1))/.built \
 		scripts/modules scripts/test-modules tests/klp-relocs tests/elf.py \
-		tests/load.c
+		tests/load.c tests/held.c
 	@scripts/test-modules $(call build,$(1)) $$(@D)
 	@touch $$@
 
