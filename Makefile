@@ -58,6 +58,7 @@ help:
 	@echo 'make modules     patched modules come and go'
 	@echo 'make stress      patches come and go while others are in their way'
 	@echo 'make busy        patches for a function that tasks are in all the time'
+	@echo 'make held        what happens to threads while they are held'
 	@echo 'make nobody      loads by a user without privileges do not keep a patch out'
 	@echo 'make isolated    how often a switch interrupts an isolated CPU'
 	@echo 'make ftrace      the function tracer on patched functions, CONFIG=ftrace'
@@ -194,6 +195,9 @@ busy: $(this)/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/busy 1
 	@$(vm) --timeout 900 $(this) tests/vm/busy 4
 
+held: $(this)/.built $(this)/tests/.built
+	@$(vm) --timeout 900 $(this) tests/vm/held
+
 nobody: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/nobody yield read filter fork vfork sleep
 
@@ -289,5 +293,5 @@ install:
 clean:
 	rm -rf $(if $(KERNEL),$(tree)* $(call build,*),build)
 
-.PHONY: help setup kernel shell machine demo kunit selftests patches sleepers rounds modules stress busy nobody isolated ftrace klp klp-test kpatch tutorial bench lint check patch install clean
+.PHONY: help setup kernel shell machine demo kunit selftests patches sleepers rounds modules stress busy held nobody isolated ftrace klp klp-test kpatch tutorial bench lint check patch install clean
 .DELETE_ON_ERROR:
