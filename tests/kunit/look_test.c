@@ -362,12 +362,14 @@ static void look_fork(struct kunit *test)
 /**
  * struct cost - a thread that takes turns with another one
  * @turn:	completed by the other when it is this one's turn
+ * @done:	completed when it had all its turns
  * @other:	the other one
  * @depth:	how many calls deep both are
  * @rounds:	how many turns it had
  */
 struct cost {
 	struct completion turn;
+	struct completion done;
 	struct cost *other;
 	unsigned int depth;
 	unsigned int rounds;
@@ -393,6 +395,7 @@ static int take_turns_fn(void *data)
 	struct cost *cost = data;
 
 	take_turns(cost, cost->depth);
+	complete(&cost->done);
 	return 0;
 }
 
@@ -409,6 +412,7 @@ static u64 cost_of_switch(struct kunit *test, unsigned int depth)
 
 	for (i = 0; i < 2; i++) {
 		init_completion(&cost[i].turn);
+		init_completion(&cost[i].done);
 		task[i] = kthread_create_on_cpu(take_turns_fn, &cost[i], 0, "lpt_cost");
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task[i]);
 		get_task_struct(task[i]);
@@ -417,11 +421,14 @@ static u64 cost_of_switch(struct kunit *test, unsigned int depth)
 
 	start = ktime_get_ns();
 	complete(&cost[0].turn);
+	for (i = 0; i < 2; i++)
+		wait_for_completion(&cost[i].done);
+	start = ktime_get_ns() - start;
+
 	for (i = 0; i < 2; i++) {
 		kthread_stop(task[i]);
 		put_task_struct(task[i]);
 	}
-	start = ktime_get_ns() - start;
 
 	KUNIT_EXPECT_EQ(test, cost[0].rounds, COST_ROUNDS);
 	KUNIT_EXPECT_EQ(test, cost[1].rounds, COST_ROUNDS);
