@@ -126,15 +126,21 @@ static void *map(struct klp_edit *edits, unsigned int nr)
 	return klp_edits_map(edits, nr);
 }
 
+static int update_fn(void *func)
+{
+	static_call_update(lpt_call, (int (*)(int x))func);
+	return 0;
+}
+
 static void *update_and_map(struct klp_edit *edits, unsigned int nr)
 {
-	static_call_update(lpt_call, lpt_two);
+	lpt_call_elsewhere(kunit_get_current_test(), update_fn, lpt_two);
 	return map(edits, nr);
 }
 
 static void *want_and_map(struct klp_edit *edits, unsigned int nr)
 {
-	static_call_update(lpt_call, lpt_one_new);
+	lpt_call_elsewhere(kunit_get_current_test(), update_fn, lpt_one_new);
 	return map(edits, nr);
 }
 

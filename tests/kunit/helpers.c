@@ -219,6 +219,41 @@ int lpt_unpark(struct lpt_parked *parked)
 	return parked->result;
 }
 
+struct elsewhere {
+	int (*fn)(void *data);
+	void *data;
+	int ret;
+	struct completion done;
+};
+
+static int elsewhere_fn(void *data)
+{
+	struct elsewhere *elsewhere = data;
+
+	elsewhere->ret = elsewhere->fn(elsewhere->data);
+	complete(&elsewhere->done);
+	return 0;
+}
+
+/* Call a function in another thread, as locks are held here. Return: what it does. */
+int lpt_call_elsewhere(struct kunit *test, int (*fn)(void *data), void *data)
+{
+	struct elsewhere elsewhere = { .fn = fn, .data = data };
+	struct task_struct *task;
+
+	init_completion(&elsewhere.done);
+	task = kthread_create(elsewhere_fn, &elsewhere, "lpt_elsewhere");
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, task);
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	get_task_struct(task);
+	wake_up_process(task);
+	wait_for_completion(&elsewhere.done);
+	kthread_stop(task);
+	put_task_struct(task);
+	return elsewhere.ret;
+}
+
 /* A set of edits that wants its text to be idle. Return: the set, or NULL. */
 struct klp_switch *lpt_switch_alloc(const char *name)
 {

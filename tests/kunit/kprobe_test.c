@@ -161,25 +161,16 @@ static void kprobe_refused_while_patched(struct kunit *test)
 
 static struct kprobe late_probe;
 
-static DECLARE_COMPLETION(registered);
-
 static int register_late(void *data)
 {
-	int ret = register_kprobe(&late_probe);
-
-	complete(&registered);
-	return ret;
+	return register_kprobe(&late_probe);
 }
 
-/*
- * Look at all tasks, and then a probe is there. Another task sets it, as locks are
- * held.
- */
+/* Look at all tasks, and then a probe is there. */
 static void look_and_probe(struct klp_look *look,
 			   void (*visit)(struct task_struct *task, bool blocks))
 {
 	struct kunit *test = kunit_get_current_test();
-	struct task_struct *task;
 
 	kunit_deactivate_static_stub(test, klp_look_all);
 	klp_look_all(look, visit);
@@ -187,16 +178,7 @@ static void look_and_probe(struct klp_look *look,
 		.addr = (void *)lpt_one,
 		.pre_handler = count_hit,
 	};
-	task = kthread_create(register_late, NULL, "lpt_late");
-	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, task);
-	if (IS_ERR(task))
-		return;
-	get_task_struct(task);
-	wake_up_process(task);
-	/* Only a thread that has run can be stopped and have a result. */
-	wait_for_completion(&registered);
-	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
-	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, lpt_call_elsewhere(test, register_late, NULL), 0);
 }
 
 /* A probe is found that was not there when a switch began. */
