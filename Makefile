@@ -206,7 +206,8 @@ nobody: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 isolated: CPUS := 4
 isolated: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 \
-		--append 'isolcpus=domain,managed_irq,3 nohz_full=3 rcu_nocbs=3' \
+		--append "isolcpus=domain,managed_irq,3 nohz_full=3 rcu_nocbs=3 \
+			tsc=reliable" \
 		$(this) tests/vm/isolated
 
 ftrace: $(this)/.built $(this)/samples/.built $(this)/tests/.built
