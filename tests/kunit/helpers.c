@@ -219,6 +219,14 @@ int lpt_unpark(struct lpt_parked *parked)
 	return parked->result;
 }
 
+/* Wait until a thread has left its CPU for the last time, and put it. */
+void lpt_wait_dead(struct task_struct *task)
+{
+	while (READ_ONCE(task->stack))
+		schedule_timeout_uninterruptible(1);
+	put_task_struct(task);
+}
+
 struct elsewhere {
 	int (*fn)(void *data);
 	void *data;

@@ -34,6 +34,7 @@ int lpt_enable(struct lpt_patch *p);
 int lpt_disable(struct lpt_patch *p);
 int lpt_refs(struct lpt_patch *p);
 bool lpt_in_sysfs(const char *patch);
+void lpt_wait_dead(struct task_struct *task);
 int lpt_call_elsewhere(struct kunit *test, int (*fn)(void *data), void *data);
 struct klp_switch *lpt_switch_alloc(const char *name);
 int lpt_switch_run(struct klp_switch *sw);

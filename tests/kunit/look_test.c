@@ -273,14 +273,6 @@ static int state_of(struct lpt_parked *parked)
 	return READ_ONCE(parked->task->patch_state);
 }
 
-/* Wait until a thread has left its CPU for the last time. */
-static void wait_dead(struct task_struct *task)
-{
-	while (READ_ONCE(task->stack))
-		schedule_timeout_uninterruptible(1);
-	put_task_struct(task);
-}
-
 /* A task is looked at each time that it leaves a CPU, and not when nobody looks. */
 static void look_switches(struct kunit *test)
 {
@@ -305,7 +297,7 @@ static void look_switches(struct kunit *test)
 	get_task_struct(watched.task);
 	lpt_unpark(&watched);
 	/* It is looked at as well when it leaves its CPU for the last time. */
-	wait_dead(watched.task);
+	lpt_wait_dead(watched.task);
 	KUNIT_EXPECT_TRUE(test, klp_look_clear());
 	klp_look_stop();
 	mutex_unlock(&klp_mutex);
@@ -351,8 +343,8 @@ static void look_fork(struct kunit *test)
 	KUNIT_EXPECT_GT(test, lpt_unpark(&parked), 0);
 	while (!READ_ONCE(child))
 		schedule_timeout_uninterruptible(1);
-	wait_dead(child);
-	wait_dead(parked.task);
+	lpt_wait_dead(child);
+	lpt_wait_dead(parked.task);
 	KUNIT_EXPECT_TRUE(test, klp_look_clear());
 	klp_look_stop();
 	mutex_unlock(&klp_mutex);

@@ -157,9 +157,7 @@ static void bury(struct kunit *test)
 	lpt_park_in(test, &parked, lpt_sleeper);
 	task = get_task_struct(parked.task);
 	lpt_unpark(&parked);
-	while (READ_ONCE(task->stack))
-		schedule_timeout_uninterruptible(1);
-	put_task_struct(task);
+	lpt_wait_dead(task);
 }
 
 /* Nothing is left of it. */
