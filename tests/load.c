@@ -21,6 +21,7 @@
  *		done at least one
  *   change V	a read may get version V as well, but once one has, each that begins
  *		after it does
+ *   any	a read may get any version
  */
 
 #define _GNU_SOURCE
@@ -32,6 +33,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +156,7 @@ static atomic_ulong reads[MAX_READERS];
  * thread that gets it.
  */
 static atomic_char now = '0', next = '0';
+static atomic_bool any;
 
 static void read_body(long n)
 {
@@ -168,7 +171,7 @@ static void read_body(long n)
 			die("a read returned %zd: %m", len);
 		if (line[0] == new)
 			now = new;
-		else if (line[0] != old)
+		else if (line[0] != old && !any)
 			die("a read got version %c, not %c or %c", line[0], old, new);
 		reads[n]++;
 	}
@@ -209,6 +212,8 @@ static void command(const char *line)
 		all_read();
 	} else if (sscanf(line, "change %c", &version) == 1) {
 		next = version;
+	} else if (!strcmp(line, "any\n")) {
+		any = true;
 	} else {
 		die("what is '%s'?", line);
 	}
