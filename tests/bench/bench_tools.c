@@ -3,20 +3,15 @@
  * What live patching is measured with. In /sys/module/bench_tools/parameters:
  *
  *   threads	threads that sleep; write how many there shall be
- *   empty	read: stop_machine() for nothing, and how long it took, in ns
  */
 
 #include <linux/init.h>
 #include <linux/kthread.h>
-#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
-#include <linux/stop_machine.h>
 #include <linux/sysfs.h>
-
-/* Threads */
 
 static struct task_struct **sleepers;
 static unsigned int nr_sleepers;
@@ -76,24 +71,6 @@ static const struct kernel_param_ops bench_threads_ops = {
 	.get = bench_threads_get,
 };
 module_param_cb(threads, &bench_threads_ops, NULL, 0644);
-
-/* Standing still */
-
-static int bench_nothing(void *unused)
-{
-	return 0;
-}
-
-static int bench_empty_get(char *buffer, const struct kernel_param *kp)
-{
-	u64 start = ktime_get_ns();
-
-	stop_machine(bench_nothing, NULL, NULL);
-	return sysfs_emit(buffer, "%llu\n", ktime_get_ns() - start);
-}
-
-static const struct kernel_param_ops bench_empty_ops = { .get = bench_empty_get };
-module_param_cb(empty, &bench_empty_ops, NULL, 0444);
 
 static int __init bench_init(void)
 {
