@@ -23,6 +23,7 @@
  * each task counts as one that asked before, until the next switch has succeeded.
  */
 
+#include <linux/jump_label.h>
 #include <linux/livepatch.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
@@ -98,10 +99,19 @@ void klp_registrar_asks(void)
 /**
  * klp_registrars_begin() - a look begins
  *
- * Context: Process context. The text that is switched has been claimed.
+ * Context: Process context, may sleep. Takes jump_label_lock(). The text that is
+ *	    switched has been claimed.
  */
 void klp_registrars_begin(void)
 {
+	/*
+	 * register_kprobe() can ask twice for one probe, with jump_label_mutex held
+	 * meanwhile. Whether it has asked for the first time before or after the claims
+	 * were made, its record says so: if before, this waits for it.
+	 */
+	jump_label_lock();
+	jump_label_unlock();
+
 	raw_spin_lock_irq(&klp_registrars_lock);
 	klp_look_nr++;
 	raw_spin_unlock_irq(&klp_registrars_lock);
