@@ -27,7 +27,9 @@
 #include <linux/mutex.h>
 #include <linux/rculist.h>
 #include <linux/sched.h>
+#include <linux/stacktrace.h>
 #include <linux/static_call.h>
+#include <asm/hw_breakpoint.h>
 #include <asm/livepatch_compat.h>
 #include <asm/sections.h>
 #include "fault.h"
@@ -79,8 +81,8 @@ static bool klp_claims_addr(const struct klp_claim *claim, unsigned long addr)
 	return false;
 }
 
-/* Is an address claimed? Who wants to probe it is told by whom. */
-static bool klp_is_claimed(unsigned long addr)
+/* Is an address claimed? If @tell is set the log says by which patch. */
+static bool klp_is_claimed(unsigned long addr, bool tell)
 {
 	const struct klp_claim *claim;
 	const char *patch = NULL;
@@ -92,12 +94,35 @@ static bool klp_is_claimed(unsigned long addr)
 			break;
 		patch = NULL;
 	}
-	if (patch)
+	if (patch && tell)
 		pr_warn_ratelimited("no probe can be at %pS, which '%s' patches\n",
 				    (void *)addr, patch);
 	rcu_read_unlock();
 
 	return patch;
+}
+
+/*
+ * Is the current task asking for a breakpoint of the CPU? Any user may, before it is
+ * seen that the address is in the kernel. Such a task sets no kprobe.
+ */
+static bool klp_wants_breakpoint(void)
+{
+#ifdef CONFIG_HAVE_HW_BREAKPOINT
+	unsigned long start = (unsigned long)hw_breakpoint_arch_parse;
+	unsigned long frames[8], size, offset;
+	unsigned int i, nr;
+
+	if (!kallsyms_lookup_size_offset(start, &size, &offset))
+		return false;
+
+	nr = stack_trace_save(frames, ARRAY_SIZE(frames), 0);
+	for (i = 0; i < nr; i++) {
+		if (frames[i] > start && frames[i] <= start + size)
+			return true;
+	}
+#endif
+	return false;
 }
 
 /**
@@ -118,8 +143,11 @@ bool arch_within_kprobe_blacklist(unsigned long addr)
 	if (READ_ONCE(klp_asking) == current)
 		return false;
 
+	if (klp_wants_breakpoint())
+		return klp_is_claimed(addr, false);
+
 	klp_registrar_asks();
-	return klp_is_claimed(addr);
+	return klp_is_claimed(addr, true);
 }
 
 static bool klp_has_probe(unsigned long addr)
@@ -186,12 +214,12 @@ static bool klp_is_referenced(struct module *mod)
  * klp_guard_settle() - wait for who is setting a kprobe in a module that comes
  * @mod:	the module, which is being loaded
  *
- * register_kprobe() asks arch_within_kprobe_blacklist() and takes a reference to
- * the module with preemption off, so as an RCU reader, and gives the reference
- * back when the probe is armed. So when a grace period has passed, whoever asked
- * before the text was claimed is known by his reference. The loader has one
- * too. Others hardly can have one before the module's init function runs, but a
- * callback of a patch can take one for good.
+ * register_kprobe() asks arch_within_kprobe_blacklist(), takes a reference to the
+ * module, and gives it back when the probe is armed. It takes the reference as an
+ * RCU reader that includes the question, or, in later kernels, before the question.
+ * So when a grace period has passed, a task that asked before the text was claimed
+ * has a reference. The loader has one too. Others hardly can have one before the
+ * module's init function runs, but a callback of a patch can take one for good.
  *
  * Context: Process context, may sleep, also with klp_mutex held, which kprobes
  *	    know nothing of. What must not be probed is claimed, or the module
