@@ -26,6 +26,18 @@
 #include "sysfs.h"
 #include "transition.h"
 
+static struct klp_patch *klp_find_patch(const struct module *mod)
+{
+	struct klp_patch *patch;
+
+	klp_for_each_patch(patch) {
+		if (patch->mod == mod)
+			return patch;
+	}
+
+	return NULL;
+}
+
 /**
  * klp_enable_patch() - switch to a patch
  * @patch:	the patch
@@ -50,6 +62,7 @@
  *	   -ENOEXEC if a livepatch relocation cannot be written,
  *	   -EBUSY if tasks or kprobes blocked it, or another patch waits,
  *	   -ECANCELED if the patch was disabled before it was enabled,
+ *	   -EINTR if the caller was killed before that,
  *	   -ENODEV if the module is going, or livepatch is not up,
  *	   -ENOMEM, or the error of a pre_patch callback.
  */
@@ -87,11 +100,12 @@ int klp_enable_patch(struct klp_patch *patch)
 	}
 
 	ret = klp_patch_init(patch);
-	if (!ret)
+	if (!ret) {
 		ret = klp_transition_enable(patch);
-	/* Of a transition that was reversed the patch is freed already. */
-	if (!ret || ret == -ECANCELED)
-		goto unlock;
+		/* If the transition was reversed the patch is being freed already. */
+		if (!ret || !klp_find_patch(patch->mod))
+			goto unlock;
+	}
 
 	klp_symbol_forget();
 	klp_patch_unload(patch);
@@ -345,18 +359,6 @@ int klp_module_coming(struct module *mod)
 	klp_symbol_forget();
 	mutex_unlock(&klp_mutex);
 	return ret;
-}
-
-static struct klp_patch *klp_find_patch(const struct module *mod)
-{
-	struct klp_patch *patch;
-
-	klp_for_each_patch(patch) {
-		if (patch->mod == mod)
-			return patch;
-	}
-
-	return NULL;
 }
 
 static void klp_undo(struct klp_patch *patch)

@@ -60,6 +60,7 @@ static DECLARE_DELAYED_WORK(klp_retry, klp_retry_work);
  * @nr:		how many attempts there were; of those in this mode, if it is forced
  * @pause_ms:	how long to wait before the next attempt, in milliseconds
  * @stats:	what the attempts cost
+ * @background:	the attempts are made by klp_retry
  * @report:	how long to wait before the next report in the background, in jiffies
  * @report_at:	when that is due
  */
@@ -68,16 +69,19 @@ static struct klp_climb {
 	unsigned int nr;
 	unsigned int pause_ms;
 	struct klp_switch_stats stats;
+	bool background;
 	unsigned long report;
 	unsigned long report_at;
 } klp_climb;
 
 /**
  * enum klp_report - what to log if a switch fails
+ * @KLP_REPORT_NOTHING:	nothing, as another attempt follows
  * @KLP_REPORT_ERRORS:	what will not pass by itself
  * @KLP_REPORT_ALL:	what blocks it, too
  */
 enum klp_report {
+	KLP_REPORT_NOTHING,
 	KLP_REPORT_ERRORS,
 	KLP_REPORT_ALL,
 };
@@ -202,11 +206,13 @@ static void klp_set_patched(struct klp_patch *patch)
 static void klp_switch_done(const struct klp_switch *sw, int ret,
 			    enum klp_report report)
 {
+	enum klp_report least = ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS;
+
 	if (ret == -EBUSY)
 		klp_telemetry_blockers(sw);
-	if (ret != -EBUSY || report == KLP_REPORT_ALL)
+	if (!ret || report >= least)
 		klp_telemetry_switch(sw, ret);
-	if (ret && (ret != -EBUSY || report == KLP_REPORT_ALL))
+	if (ret && report >= least)
 		klp_switch_report(sw, ret);
 	klp_targets_finish(!ret);
 }
@@ -333,9 +339,8 @@ static void klp_report_held(void)
 	const struct klp_switch_stats *stats = &klp_climb.stats;
 
 	if (stats->nr_held)
-		pr_notice("'%s': tasks were held %u times, in %u bursts that took %llu ms\n",
+		pr_notice("'%s': tasks were held %u times, for %llu ms in all\n",
 			  klp_transition_patch->mod->name, stats->nr_held,
-			  stats->nr_bursts,
 			  div_u64(stats->held_ns, NSEC_PER_MSEC));
 }
 
@@ -364,27 +369,33 @@ static int klp_transition_step(enum klp_report report)
 }
 
 /*
- * Make attempts until one succeeds, fails, or is the last. Drops klp_mutex in between.
- * Somebody else can end the transition meanwhile.
+ * Make attempts until one succeeds, fails, or is the last, or the caller is killed.
+ * Drops klp_mutex in between. Another task can end the transition meanwhile.
  */
 static int klp_transition_climb(unsigned int last, enum klp_report report)
 {
 	struct klp_patch *patch = klp_transition_patch;
 	bool enable = patch->enabled;
+	unsigned int pause_ms;
 	int ret;
 
 	for (;;) {
 		ret = klp_transition_step(klp_climb.nr + 1 >= last ?
 					  report : KLP_REPORT_ERRORS);
+		if (ret == -EBUSY && klp_climb.nr >= last)
+			klp_report_held();
 		if (ret != -EBUSY || klp_climb.nr >= last)
 			return ret;
 
+		pause_ms = klp_climb.pause_ms;
 		mutex_unlock(&klp_mutex);
-		fsleep(klp_climb.pause_ms * USEC_PER_MSEC);
+		schedule_timeout_killable(msecs_to_jiffies(pause_ms));
 		mutex_lock(&klp_mutex);
 
 		if (klp_transition_patch != patch)
 			return patch->enabled == enable ? 0 : -ECANCELED;
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 }
 
@@ -402,12 +413,12 @@ static void klp_retry_work(struct work_struct *work)
 
 	mutex_lock(&klp_mutex);
 
-	/* Reversed or forced since. If another waits by now it does not mind. */
-	if (!klp_transition_patch)
+	/* Reversed or forced since, and another transition may be under way. */
+	if (!klp_transition_patch || !klp_climb.background)
 		goto unlock;
 
 	report = time_after_eq(jiffies, klp_climb.report_at);
-	ret = klp_transition_step(report ? KLP_REPORT_ALL : KLP_REPORT_ERRORS);
+	ret = klp_transition_step(report ? KLP_REPORT_ALL : KLP_REPORT_NOTHING);
 	if (!ret)
 		goto unlock;
 
@@ -441,6 +452,7 @@ static int klp_start(void)
 				   wait ? KLP_REPORT_ERRORS : KLP_REPORT_ALL);
 	if (ret == -EBUSY && wait) {
 		klp_climb.report_at = jiffies + klp_climb.report;
+		klp_climb.background = true;
 		klp_retry_later();
 		return 0;
 	}
@@ -478,9 +490,11 @@ static int klp_refuse_second(const struct klp_patch *patch)
  * Context: Process context, may sleep. Caller holds klp_mutex, which is dropped
  *	    between attempts.
  * Return: 0 if the patch is enabled, or waits to be;
- *	   -ECANCELED if the transition was reversed, and the patch is being freed;
+ *	   -ECANCELED if the transition was reversed, and the patch is being freed and
+ *	   not listed any more;
  *	   else the patch is to be freed, and the error is
  *	   -EBUSY if another transition waits, or the switch was blocked,
+ *	   -EINTR if the caller was killed,
  *	   that of a pre_patch callback, or that of klp_switch_run().
  */
 int klp_transition_enable(struct klp_patch *patch)
@@ -496,10 +510,11 @@ int klp_transition_enable(struct klp_patch *patch)
 	klp_begin(patch, true);
 
 	ret = klp_pre_patch_objects(patch);
-	if (!ret)
+	if (!ret) {
 		ret = klp_start();
-	if (!ret || ret == -ECANCELED)
-		return ret;
+		if (!ret || ret == -ECANCELED)
+			return ret;
+	}
 
 	pr_warn("failed to enable patch '%s'\n", patch->mod->name);
 	pr_debug("'%s': canceling patching transition, going to unpatch\n",
@@ -628,24 +643,9 @@ int klp_transition_force(void)
 
 /* Modules that come and go */
 
-/* Make plain attempts, with klp_mutex held. */
-static int klp_switch_plain(struct klp_switch *sw, int err)
-{
-	struct klp_rung rung;
-	unsigned int nr = 0;
-	int ret;
-
-	for (;;) {
-		klp_ladder_rung(nr++, &rung);
-		ret = err ?: klp_switch_run(sw, &rung);
-		if (ret != -EBUSY || nr == KLP_PLAIN_RUNGS)
-			return ret;
-		fsleep(rung.pause_ms * USEC_PER_MSEC);
-	}
-}
-
 /* No task runs the module yet, so nothing in it blocks the switch. */
-static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
+static int klp_object_try(struct klp_patch *patch, struct klp_object *obj,
+			  const struct klp_rung *rung, enum klp_report report)
 {
 	struct klp_switch *sw;
 	int ret;
@@ -660,9 +660,29 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 	/* From here on no task begins to probe it. Those that have begun are waited for. */
 	if (!ret && !klp_guard_settle(obj->mod))
 		sw->mode = KLP_SWITCH_IDLE;
-	ret = klp_switch_plain(sw, ret);
-	klp_switch_done(sw, ret, KLP_REPORT_ALL);
+	if (!ret)
+		ret = klp_switch_run(sw, rung);
+	klp_switch_done(sw, ret, report);
 	klp_switch_free(sw);
+
+	return ret;
+}
+
+/* Make plain attempts, with klp_mutex held. */
+static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
+{
+	struct klp_rung rung;
+	unsigned int nr = 0;
+	int ret;
+
+	for (;;) {
+		klp_ladder_rung(nr++, &rung);
+		ret = klp_object_try(patch, obj, &rung, nr < KLP_PLAIN_RUNGS ?
+				     KLP_REPORT_ERRORS : KLP_REPORT_ALL);
+		if (ret != -EBUSY || nr == KLP_PLAIN_RUNGS)
+			break;
+		fsleep(rung.pause_ms * USEC_PER_MSEC);
+	}
 
 	obj->patched = !ret;
 	return ret;

@@ -167,9 +167,11 @@ static void patch_malformed(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
+static int pre_patch_error;
+
 static int failing_pre_patch(struct klp_object *obj)
 {
-	return -EPROTO;
+	return pre_patch_error;
 }
 
 static void patch_pre_patch_fails(struct kunit *test)
@@ -178,7 +180,11 @@ static void patch_pre_patch_fails(struct kunit *test)
 
 	lpt_replace(p, "lpt_one", lpt_one_new);
 	p->objs[0].callbacks.pre_patch = failing_pre_patch;
+	pre_patch_error = -EPROTO;
 	expect_fails(test, p, -EPROTO);
+	/* This one is also what a patch returns that was reversed. */
+	pre_patch_error = -ECANCELED;
+	expect_fails(test, p, -ECANCELED);
 }
 
 /* Nobody may be in the function when it is patched, nor when it is unpatched. */
