@@ -199,7 +199,7 @@ held: $(this)/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/held
 
 nobody: $(this)/.built $(this)/samples/.built $(this)/tests/.built
-	@$(vm) --timeout 900 $(this) tests/vm/nobody yield read filter fork vfork sleep
+	@$(vm) --timeout 900 $(this) tests/vm/nobody yield read crowd filter fork vfork sleep
 
 # CPU 3 is the isolated one. A kernel without CONFIG_NO_HZ_FULL says that it does
 # not know what that is.

@@ -8,6 +8,7 @@
  *   load fork PROCESSES	processes whose children make threads and exit
  *   load vfork PROCESSES	processes that wait for a child that sleeps a little
  *   load sleep THREADS		threads that sleep
+ *   load crowd THREADS FILE	threads that sleep, and some that read as above
  *   load spin CPU		a thread that stays in user space, on this CPU
  *
  * It runs as the user nobody. It says "ready" when all of it runs, and goes on until
@@ -48,6 +49,7 @@
 #define LIFETIME	900
 #define STACK_SIZE	(32 * 1024)
 #define MAX_READERS	1024
+#define CROWD_READERS	16
 
 /* The kernel takes 32768 instructions a thread, and counts four more a filter. */
 #define FILTER_LEN	4096
@@ -177,7 +179,7 @@ static void read_body(long n)
 	}
 }
 
-static void do_read(long nr, const char *path)
+static void open_reads(long nr, const char *path)
 {
 	if (nr > MAX_READERS)
 		die("%ld are too many threads", nr);
@@ -185,6 +187,11 @@ static void do_read(long nr, const char *path)
 	if (file < 0)
 		die("%s: %m", path);
 	nr_readers = nr;
+}
+
+static void do_read(long nr, const char *path)
+{
+	open_reads(nr, path);
 	threads(nr, read_body);
 }
 
@@ -327,6 +334,19 @@ static void do_sleep(long nr, const char *arg)
 	threads(nr, sleep_body);
 }
 
+static void crowd_body(long n)
+{
+	if (n < CROWD_READERS)
+		read_body(n);
+	sleep_body(n);
+}
+
+static void do_crowd(long nr, const char *path)
+{
+	open_reads(CROWD_READERS, path);
+	threads(nr, crowd_body);
+}
+
 static void spin_body(long n)
 {
 	for (;;)
@@ -357,6 +377,7 @@ static const struct {
 	{ "fork", do_fork },
 	{ "vfork", do_vfork },
 	{ "sleep", do_sleep },
+	{ "crowd", do_crowd },
 	{ "spin", do_spin },
 };
 

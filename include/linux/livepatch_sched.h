@@ -15,9 +15,10 @@
 
 #ifdef CONFIG_LIVEPATCH
 struct klp_look;
+struct task_struct;
 
 extern struct klp_look __rcu *klp_looking;
-void klp_sched_out(void);
+void klp_sched_out(struct task_struct *next);
 
 /* The scheduler's hook for architectures; x86 has no other use for it. */
 #ifdef prepare_arch_switch
@@ -25,10 +26,9 @@ void klp_sched_out(void);
 #endif
 #define prepare_arch_switch(next)				\
 do {								\
-	(void)(next);						\
 	if (unlikely(rcu_access_pointer(klp_looking) ||		\
 		     current->exit_state))			\
-		klp_sched_out();				\
+		klp_sched_out(next);				\
 } while (0)
 #endif /* CONFIG_LIVEPATCH */
 

@@ -7,11 +7,12 @@
  * returns to user space. It may sleep there, holds no lock, and nothing of the system
  * call is left on its stack. So it waits there as long as a burst of holding lasts:
  *
- *   start   klp_hold_start() says which threads are held, and for how long at most
- *   mark    the prescan and klp_sched_out() set TIF_PATCH_PENDING on these threads.
- *           That interrupts no CPU
- *   nudge   the prescan makes threads that are inside leave the kernel, as the fake
- *           signal of the kernel's own live patching does
+ *   start   klp_hold_start() says which threads are held, and for how long at most.
+ *           All tasks have been looked at before, however long that took
+ *   mark    klp_look_running() and klp_sched_out() set TIF_PATCH_PENDING on threads
+ *           that run. That interrupts no CPU
+ *   nudge   klp_look_inside() makes threads that are inside leave the kernel, as the
+ *           fake signal of the kernel's own live patching does
  *   stop    klp_hold_stop() lets all threads go; system calls that were interrupted
  *           are restarted, as after any signal without a handler
  *
@@ -21,8 +22,8 @@
  * A thread may be waited for by a task inside: a FUSE server, the child of vfork(), the
  * writer of a pipe. So bursts are short, and everything runs for as long in between.
  *
- *   fork      a child inherits TIF_PATCH_PENDING if threads are held that were not
- *             seen inside, and is held when it first returns to user space
+ *   fork      a child runs like any other thread, and is held when it first returns to
+ *             user space if all threads are held, or all that are not real-time
  *   vfork     a child is held only if all threads are, as its parent waits for it in
  *             the kernel
  *   exec      a thread waits for the others of its group to die, see "kill" below
@@ -147,7 +148,7 @@ void klp_update_patch_state(struct task_struct *task)
 	 * for this burst, klp_hold was set before, and is read after.
 	 */
 	clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
-	/* Pairs with klp_hold_visit(). */
+	/* Pairs with klp_hold_running() and klp_hold_inside(). */
 	smp_mb__after_atomic();
 	if (!klp_is_held())
 		return;
@@ -164,15 +165,14 @@ void klp_update_patch_state(struct task_struct *task)
  * klp_copy_process() - the current task creates a child
  * @child:	the child, a copy of the current task that does not run yet
  *
- * The child is not inside where its parent is.
+ * The child is not inside where its parent is. When it runs it is marked, if need be.
  *
  * Context: Process context.
  */
 void klp_copy_process(struct task_struct *child)
 {
 	child->patch_state = KLP_TRANSITION_IDLE;
-	if (READ_ONCE(klp_hold) < KLP_HOLD_FAIR)
-		clear_tsk_thread_flag(child, TIF_PATCH_PENDING);
+	clear_tsk_thread_flag(child, TIF_PATCH_PENDING);
 }
 
 /* Threads that never return to user space. */
@@ -201,45 +201,72 @@ static void klp_fake_signal(struct task_struct *task)
  * Make a task that is inside leave. Two cases are left to later bursts. A thread that
  * runs is likely to leave anyway; a virtual CPU that runs its guest is not. And a wait
  * for io_uring only ends for what looks like a signal.
+ *
+ * set_notify_signal() would interrupt a CPU if the task has begun to run.
  */
 static void klp_nudge(struct task_struct *task, enum klp_hold hold)
 {
 	unsigned int state = READ_ONCE(task->__state);
 
-	if (task->flags & PF_KTHREAD)
+	if (task->flags & PF_KTHREAD) {
 		wake_up_state(task, TASK_INTERRUPTIBLE);
-	else if (hold > KLP_HOLD_SEEN &&
-		 ((state & TASK_INTERRUPTIBLE) || state == TASK_RUNNING))
+	} else if (hold > KLP_HOLD_SEEN &&
+		   ((state & TASK_INTERRUPTIBLE) || state == TASK_RUNNING)) {
 		klp_fake_signal(task);
-	else if (state & TASK_INTERRUPTIBLE)
-		set_notify_signal(task);
+	} else if (state & TASK_INTERRUPTIBLE) {
+		set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+		wake_up_state(task, TASK_INTERRUPTIBLE);
+	}
 }
 
-/**
- * klp_hold_visit() - see to it that a task is held, if it is to be
- * @task:	the task
- * @blocks:	it is inside, or runs and was inside when it last left a CPU
- *
- * The current task is never held: the burst is for its sake.
- *
- * Context: Process context, from klp_look_all(). Caller holds klp_mutex.
- */
-void klp_hold_visit(struct task_struct *task, bool blocks)
+/* Is a thread held that was not seen inside? */
+static bool klp_is_wanted(const struct task_struct *task)
 {
 	enum klp_hold hold = READ_ONCE(klp_hold);
 
-	if (hold == KLP_HOLD_NONE || task == current)
-		return;
+	return !klp_stays_in_kernel(task) &&
+	       (hold == KLP_HOLD_ALL ||
+		(hold == KLP_HOLD_FAIR && !klp_is_realtime(task)));
+}
 
-	if (!klp_stays_in_kernel(task) &&
-	    (blocks || hold == KLP_HOLD_ALL ||
-	     (hold == KLP_HOLD_FAIR && !klp_is_realtime(task)))) {
+/**
+ * klp_hold_running() - see to it that a task is held, if it is to be
+ * @task:	a task that a CPU runs, or is going to run next
+ *
+ * Only a thread that runs gets to the edge. So those are marked that run when a burst
+ * begins, and each that runs later. What that takes does not depend on how many threads
+ * there are.
+ *
+ * The caller of the burst is marked as well, and has ended the burst when it gets to
+ * the edge.
+ *
+ * Context: From klp_look_running(), after klp_hold_start(), and from klp_sched_out():
+ *	    interrupts are off, and the runqueue is locked.
+ */
+void klp_hold_running(struct task_struct *task)
+{
+	if (klp_is_wanted(task)) {
 		/* Pairs with klp_update_patch_state(): klp_hold is set before. */
 		smp_mb__before_atomic();
 		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
 	}
-	if (blocks)
-		klp_nudge(task, hold);
+}
+
+/**
+ * klp_hold_inside() - see to it that a task that is inside leaves, and is held
+ * @task:	the task
+ *
+ * Context: Process context, from klp_look_inside(). Caller holds klp_mutex, and has
+ *	    begun a burst.
+ */
+void klp_hold_inside(struct task_struct *task)
+{
+	if (!klp_stays_in_kernel(task)) {
+		/* Pairs with klp_update_patch_state(): klp_hold is set before. */
+		smp_mb__before_atomic();
+		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
+	}
+	klp_nudge(task, READ_ONCE(klp_hold));
 }
 
 /**

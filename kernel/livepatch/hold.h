@@ -23,7 +23,8 @@ enum klp_hold {
 unsigned int klp_hold_max_ms(void);
 void klp_hold_start(enum klp_hold hold, unsigned int ms);
 unsigned int klp_hold_stop(void);
-void klp_hold_visit(struct task_struct *task, bool blocks);
+void klp_hold_running(struct task_struct *task);
+void klp_hold_inside(struct task_struct *task);
 void klp_hold_seen(struct task_struct *task);
 
 #endif /* _LIVEPATCH_HOLD_H */

@@ -66,6 +66,7 @@
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
+#include <linux/rcupdate_wait.h>
 #include <linux/rethook.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -75,6 +76,7 @@
 #include <linux/stop_machine.h>
 #include <linux/string.h>
 #include <asm/livepatch.h>
+#include <asm/livepatch_compat.h>
 #include <asm/sections.h>
 #include "hold.h"
 #include "look.h"
@@ -98,7 +100,7 @@ static atomic_t klp_nr_inside;
 /**
  * struct klp_seen - a task inside, for the report
  * @task:	the task, NULL if the entry is free
- * @addr:	where it was seen
+ * @addr:	where it was seen, 0 if that is not known yet
  *
  * An entry is freed when the bit of the task is cleared, which happens no later than
  * when the task dies. Task structs are freed after a grace period from then. So a
@@ -129,8 +131,11 @@ static void klp_seen_remove(const struct task_struct *task)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(klp_seen); i++) {
-		if (READ_ONCE(klp_seen[i].task) == task)
-			WRITE_ONCE(klp_seen[i].task, NULL);
+		if (READ_ONCE(klp_seen[i].task) != task)
+			continue;
+		WRITE_ONCE(klp_seen[i].addr, 0);
+		/* The next task in this entry has not the address of this one. */
+		smp_store_release(&klp_seen[i].task, NULL);
 	}
 }
 
@@ -301,12 +306,13 @@ static void klp_exit_sched_out(struct task_struct *task, bool dead)
 
 /**
  * klp_sched_out() - look at the current task, which leaves its CPU
+ * @next:	the task that the CPU runs next
  *
  * Called if a look is under way, or if the task exits.
  *
  * Context: From the scheduler: interrupts are off, and the runqueue is locked.
  */
-void klp_sched_out(void)
+void klp_sched_out(struct task_struct *next)
 {
 	bool dead = READ_ONCE(current->__state) == TASK_DEAD;
 	const struct klp_look *look;
@@ -322,6 +328,8 @@ void klp_sched_out(void)
 		klp_set_inside(current, addr, look ? look->state : 0);
 	if (addr)
 		klp_hold_seen(current);
+	if (look)
+		klp_hold_running(next);
 }
 
 /* The prescan */
@@ -329,12 +337,10 @@ void klp_sched_out(void)
 /**
  * struct klp_visit - a visit of the prescan to a task
  * @look:	the look, or NULL to clear the bits
- * @blocks:	the task is inside; or it runs, and was when it last left a CPU
- * @stop:	it runs, and has to leave its CPU to be looked at
+ * @stop:	the task runs, and has to leave its CPU to be looked at
  */
 struct klp_visit {
 	struct klp_look *look;
-	bool blocks;
 	bool stop;
 };
 
@@ -348,12 +354,10 @@ static int klp_visit_locked(struct task_struct *task, void *data)
 	 * leave the CPU. It is looked at when it does.
 	 */
 	if (task_curr(task)) {
-		visit->blocks = klp_is_inside(task);
 		visit->stop = visit->look && klp_registrar_pending(task);
 	} else if (visit->look && READ_ONCE(task->__state) != TASK_DEAD) {
 		addr = klp_look_find(visit->look, task);
 		visit->look->nr_walked++;
-		visit->blocks = addr;
 	}
 	klp_set_inside(task, addr, visit->look ? visit->look->state : 0);
 
@@ -365,21 +369,19 @@ static int klp_nothing(void *unused)
 	return 0;
 }
 
-static bool klp_visit_task(struct klp_look *look, struct task_struct *task)
+static void klp_visit_task(struct klp_look *look, struct task_struct *task)
 {
 	struct klp_visit visit = { .look = look };
 
 	/* A task without a stack has left its CPU for the last time. */
 	if (!try_get_task_stack(task))
-		return false;
+		return;
 
 	task_call_func(task, klp_visit_locked, &visit);
 	put_task_stack(task);
 	/* If it has moved to another CPU since, it was looked at for that. */
 	if (visit.stop)
 		stop_one_cpu(task_cpu(task), klp_nothing, NULL);
-
-	return visit.blocks;
 }
 
 static void klp_visit_idle(struct klp_look *look)
@@ -423,15 +425,27 @@ static void klp_visit_exiting(struct klp_look *look)
 	}
 }
 
-/* The next thread that has a PID, with a reference, or NULL. */
-static struct task_struct *klp_next_thread(int *nr)
+static bool klp_is_any(const struct task_struct *task)
+{
+	return true;
+}
+
+/* The next thread with a PID of which @is is true, with a reference, or NULL. */
+static struct task_struct *klp_next_thread(int *nr,
+					   bool (*is)(const struct task_struct *task))
 {
 	struct task_struct *task = NULL;
 	struct pid *pid;
 
 	rcu_read_lock();
-	for (; !task && (pid = find_ge_pid(*nr, &init_pid_ns)); *nr = pid_nr(pid) + 1)
+	while (!task && (pid = find_ge_pid(*nr, &init_pid_ns))) {
+		*nr = pid_nr(pid) + 1;
 		task = pid_task(pid, PIDTYPE_PID);
+		if (!task || is(task))
+			continue;
+		task = NULL;
+		cond_resched_rcu();
+	}
 	if (task)
 		get_task_struct(task);
 	rcu_read_unlock();
@@ -442,23 +456,18 @@ static struct task_struct *klp_next_thread(int *nr)
 /**
  * klp_look_threads() - the part of klp_look_all() that is about threads with a PID
  * @look:	see klp_look_all()
- * @visit:	see klp_look_all()
  *
  * Context: Process context, may sleep.
  */
-void klp_look_threads(struct klp_look *look,
-		      void (*visit)(struct task_struct *task, bool blocks))
+void klp_look_threads(struct klp_look *look)
 {
 	struct task_struct *task;
-	bool blocks;
 	int nr = 1;
 
-	KUNIT_STATIC_STUB_REDIRECT(klp_look_threads, look, visit);
+	KUNIT_STATIC_STUB_REDIRECT(klp_look_threads, look);
 
-	while ((task = klp_next_thread(&nr))) {
-		blocks = klp_visit_task(look, task);
-		if (visit)
-			visit(task, blocks);
+	while ((task = klp_next_thread(&nr, klp_is_any))) {
+		klp_visit_task(look, task);
 		put_task_struct(task);
 		cond_resched();
 	}
@@ -467,22 +476,81 @@ void klp_look_threads(struct klp_look *look,
 /**
  * klp_look_all() - look at all tasks that do not run
  * @look:	the look, after klp_look_start()
- * @visit:	called for each thread that has a PID, or NULL; @blocks says whether
- *		the thread is inside, or runs and was inside when it last left a CPU
  *
  * Context: Process context, may sleep. Caller holds klp_mutex and cpus_read_lock().
  */
-void klp_look_all(struct klp_look *look,
-		  void (*visit)(struct task_struct *task, bool blocks))
+void klp_look_all(struct klp_look *look)
 {
-	KUNIT_STATIC_STUB_REDIRECT(klp_look_all, look, visit);
+	KUNIT_STATIC_STUB_REDIRECT(klp_look_all, look);
 	lockdep_assert_held(&klp_mutex);
 	lockdep_assert_cpus_held();
 
 	/* First, see above. */
 	klp_visit_idle(look);
 	klp_visit_exiting(look);
-	klp_look_threads(look, visit);
+	klp_look_threads(look);
+}
+
+struct klp_visit_curr {
+	unsigned int cpu;
+	void (*visit)(struct task_struct *task);
+};
+
+/* The runqueue of the CPU is locked, so the CPU does not switch to another task. */
+static int klp_visit_curr_locked(struct task_struct *idle, void *data)
+{
+	const struct klp_visit_curr *curr = data;
+
+	curr->visit(klp_cpu_curr(curr->cpu));
+	return 0;
+}
+
+/**
+ * klp_look_running() - visit the task that runs on each CPU
+ * @visit:	called for it, with the runqueue locked
+ *
+ * A task that runs on a CPU after the visit has been the argument of a klp_sched_out()
+ * that came after the call of klp_look_running().
+ *
+ * Context: Process context. Caller holds cpus_read_lock().
+ */
+void klp_look_running(void (*visit)(struct task_struct *task))
+{
+	struct klp_visit_curr curr = { .visit = visit };
+
+	lockdep_assert_cpus_held();
+
+	for_each_online_cpu(curr.cpu)
+		task_call_func(idle_task(curr.cpu), klp_visit_curr_locked, &curr);
+}
+
+/* A bit is out of date if the task runs, as it may leave the kernel and not the CPU. */
+static int klp_visit_inside_locked(struct task_struct *task, void *unused)
+{
+	if (task_curr(task))
+		klp_set_inside(task, 0, 0);
+	return 0;
+}
+
+/**
+ * klp_look_inside() - visit all threads that were inside when they last left a CPU
+ * @visit:	called for each of them
+ *
+ * No stack is walked. So it takes little time even if there are many threads.
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_look_inside(void (*visit)(struct task_struct *task))
+{
+	struct task_struct *task;
+	int nr = 1;
+
+	while (!klp_look_clear() && (task = klp_next_thread(&nr, klp_is_inside))) {
+		task_call_func(task, klp_visit_inside_locked, NULL);
+		visit(task);
+		put_task_struct(task);
+		cond_resched();
+	}
 }
 
 /**
@@ -538,7 +606,7 @@ void klp_look_forget(void)
 		return;
 
 	cpus_read_lock();
-	klp_look_all(NULL, NULL);
+	klp_look_all(NULL);
 	cpus_read_unlock();
 }
 
@@ -552,12 +620,16 @@ static const char *klp_what_it_does(struct task_struct *task)
 		return "is stopped";
 	if (state & __TASK_TRACED)
 		return "is stopped by its tracer";
+	if (state & TASK_FROZEN)
+		return "is frozen";
+	if (state & TASK_PARKED)
+		return "is parked";
 	if (state & TASK_INTERRUPTIBLE)
 		return "sleeps";
 	if (state & TASK_UNINTERRUPTIBLE)
 		return "sleeps uninterruptibly";
 
-	return "runs";
+	return task_curr(task) ? "runs" : "is runnable";
 }
 
 static void klp_blocker_fill(struct klp_blocker *blocker, struct task_struct *task,
@@ -577,7 +649,8 @@ static struct task_struct *klp_seen_get(const struct klp_seen *seen)
 	struct task_struct *task;
 
 	rcu_read_lock();
-	task = READ_ONCE(seen->task);
+	/* Pairs with klp_seen_remove(). */
+	task = smp_load_acquire(&seen->task);
 	if (task)
 		get_task_struct(task);
 	rcu_read_unlock();
@@ -594,6 +667,7 @@ static struct task_struct *klp_seen_get(const struct klp_seen *seen)
 void klp_look_blockers(struct klp_blockers *blockers)
 {
 	struct task_struct *task;
+	unsigned long addr;
 	unsigned int i;
 
 	blockers->nr_known = 0;
@@ -601,8 +675,10 @@ void klp_look_blockers(struct klp_blockers *blockers)
 		task = klp_seen_get(&klp_seen[i]);
 		if (!task)
 			continue;
-		klp_blocker_fill(&blockers->blocker[blockers->nr_known++], task,
-				 READ_ONCE(klp_seen[i].addr));
+		addr = READ_ONCE(klp_seen[i].addr);
+		if (addr)
+			klp_blocker_fill(&blockers->blocker[blockers->nr_known++],
+					 task, addr);
 		put_task_struct(task);
 	}
 

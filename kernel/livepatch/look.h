@@ -59,10 +59,10 @@ struct klp_blockers {
 };
 
 void klp_look_start(struct klp_look *look);
-void klp_look_all(struct klp_look *look,
-		  void (*visit)(struct task_struct *task, bool blocks));
-void klp_look_threads(struct klp_look *look,
-		      void (*visit)(struct task_struct *task, bool blocks));
+void klp_look_all(struct klp_look *look);
+void klp_look_threads(struct klp_look *look);
+void klp_look_running(void (*visit)(struct task_struct *task));
+void klp_look_inside(void (*visit)(struct task_struct *task));
 bool klp_look_clear(void);
 void klp_look_stop(void);
 void klp_look_forget(void);

@@ -61,17 +61,23 @@
 
 /*
  * How long an attempt sleeps before it asks again whether a task is inside, and how
- * often it asks before it looks at all tasks again: one that has gone to sleep inside
- * since is nudged by that.
+ * often it asks before it nudges the tasks that are: one can have gone to sleep inside
+ * since.
  */
 #define KLP_POLL_US		1000
 #define KLP_POLLS		8
 
 /*
- * After the CPUs were stopped in vain they run for at least so many times as long,
- * so that they are stopped for a tenth of an attempt at the most.
+ * After the CPUs were stopped in vain they run for at least ten times as long, so that
+ * they are stopped for a tenth of the time at the most; or for 50 ms if it took longer
+ * than 5 ms to stop them, as in a virtual machine of which the host runs one CPU after
+ * the other.
  */
 #define KLP_RUN_STOP_RATIO	10
+#define KLP_MAX_RUN_NS		(50 * NSEC_PER_MSEC)
+
+/* Until then no CPU is stopped, by ktime_get_ns(). Protected by klp_mutex. */
+static u64 klp_run_until;
 
 /**
  * klp_switch_alloc() - begin a set of edits
@@ -463,71 +469,67 @@ static int klp_switch_make(struct klp_switch *sw)
 	return ret;
 }
 
-/* Wait for the tasks that are inside to leave, until the time given at the latest. */
+/*
+ * Wait until no task is inside, as far as is known, and the CPUs may be stopped again.
+ * Return: false if that is not so in time.
+ */
 static bool klp_switch_wait(u64 end)
 {
 	unsigned int polls = 0;
+	u64 now;
 
-	while (!klp_look_clear()) {
-		if (ktime_get_ns() >= end || polls++ == KLP_POLLS)
+	for (;;) {
+		now = ktime_get_ns();
+		if (klp_look_clear() && now >= klp_run_until)
+			return true;
+		if (now >= end || polls++ == KLP_POLLS)
 			return false;
 		usleep_range(KLP_POLL_US / 2, KLP_POLL_US);
 	}
-
-	return true;
 }
 
-/*
- * The CPUs were stopped in vain. Let them run, and the threads that were found inside
- * get to the edge of user space. Return: false if the time is up before.
- */
-static bool klp_switch_rest(const struct klp_switch *sw, u64 end)
+/* The CPUs were stopped in vain. Let them run. */
+static void klp_switch_rest(const struct klp_switch *sw)
 {
-	u64 us = div_u64(KLP_RUN_STOP_RATIO * sw->stats.window_ns, NSEC_PER_USEC);
-
-	us = max(us, KLP_POLL_US);
-	if (ktime_get_ns() + us * NSEC_PER_USEC >= end)
-		return false;
-
-	fsleep(us);
-	return true;
+	klp_run_until = ktime_get_ns() + min(KLP_RUN_STOP_RATIO * sw->stats.window_ns,
+					     KLP_MAX_RUN_NS);
 }
 
-/* Look at all tasks, and switch at an instant at which none is inside. */
-static int klp_switch_look_and_make(struct klp_switch *sw,
-				    const struct klp_rung *rung, u64 end)
+/* They were at the end of the last attempt. That takes no time of this one. */
+static void klp_switch_rested(void)
 {
-	int ret;
+	u64 now = ktime_get_ns();
 
-	klp_look_all(&sw->look, klp_hold_visit);
-	sw->stats.nr_tasks = sw->look.nr_walked;
+	if (now < klp_run_until)
+		fsleep(div_u64(klp_run_until - now, NSEC_PER_USEC) + 1);
+}
+
+/* Make threads that are inside leave, and have them and others wait at the edge. */
+static void klp_switch_hold(void)
+{
+	klp_look_inside(klp_hold_inside);
 	/* Threads that run and have to be held need a moment to get there. */
-	if (rung->hold != KLP_HOLD_NONE)
-		fsleep(KLP_POLL_US);
+	fsleep(KLP_POLL_US);
+}
+
+/* Switch at an instant at which no task is inside, until the time is up. */
+static int klp_switch_until(struct klp_switch *sw, const struct klp_rung *rung,
+			    u64 end)
+{
+	int ret = -EBUSY;
 
 	do {
+		if (rung->hold != KLP_HOLD_NONE)
+			klp_switch_hold();
 		if (!klp_switch_wait(end))
-			return -EBUSY;
+			continue;
 
 		ret = klp_switch_make(sw);
 		/* A probe or an update of a static call does not pass that soon. */
 		if (ret != -EBUSY || sw->probe || sw->pending)
-			return ret;
-	} while (klp_switch_rest(sw, end));
-
-	return -EBUSY;
-}
-
-/* The same, again and again, until the time is up. */
-static int klp_switch_until(struct klp_switch *sw, const struct klp_rung *rung,
-			    u64 end)
-{
-	int ret;
-
-	do {
-		ret = klp_switch_look_and_make(sw, rung, end);
-	} while (ret == -EBUSY && !sw->probe && !sw->pending &&
-		 ktime_get_ns() < end);
+			break;
+		klp_switch_rest(sw);
+	} while (ktime_get_ns() < end);
 
 	return ret;
 }
@@ -542,11 +544,19 @@ static int klp_switch_attempt(struct klp_switch *sw, const struct klp_rung *rung
 	u64 start, end;
 	int ret;
 
+	klp_switch_rested();
+
 	cpus_read_lock();
+	klp_look_start(&sw->look);
+	klp_look_all(&sw->look);
+	sw->stats.nr_tasks = sw->look.nr_walked;
+
+	/* Only now, as it takes its time to look at many tasks. */
 	start = ktime_get_ns();
 	end = start + rung->ms * NSEC_PER_MSEC;
 	klp_hold_start(rung->hold, rung->ms);
-	klp_look_start(&sw->look);
+	if (rung->hold > KLP_HOLD_SEEN)
+		klp_look_running(klp_hold_running);
 
 	ret = klp_switch_until(sw, rung, end);
 
@@ -633,9 +643,10 @@ static int klp_switch_prepare(struct klp_switch *sw)
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, and must not
  *	    hold cpus_read_lock() or text_mutex.
- * Return: 0, -EBUSY if a task or a probe blocks the switch, -EADDRINUSE if other
- *	   code changed the text, -ENOMEM, or -EFAULT if a site cannot be mapped.
- *	   After an error everything is as before.
+ * Return: 0, -EBUSY if a task, a probe or an update of a static call blocks the
+ *	   switch, -EADDRINUSE if other code changed the text, -ENOMEM, -EFAULT if a
+ *	   site cannot be mapped, or the error of stop_machine(). After an error
+ *	   everything is as before.
  */
 int klp_switch_run(struct klp_switch *sw, const struct klp_rung *rung)
 {

@@ -167,13 +167,12 @@ static int register_late(void *data)
 }
 
 /* Look at all tasks, and then a probe is there. */
-static void look_and_probe(struct klp_look *look,
-			   void (*visit)(struct task_struct *task, bool blocks))
+static void look_and_probe(struct klp_look *look)
 {
 	struct kunit *test = kunit_get_current_test();
 
 	kunit_deactivate_static_stub(test, klp_look_all);
-	klp_look_all(look, visit);
+	klp_look_all(look);
 	late_probe = (struct kprobe){
 		.addr = (void *)lpt_one,
 		.pre_handler = count_hit,
@@ -236,7 +235,7 @@ static void stop_registrar(struct kunit *test, struct task_struct *task)
 static void look_at_all(struct klp_look *look)
 {
 	cpus_read_lock();
-	klp_look_all(look, NULL);
+	klp_look_all(look);
 	cpus_read_unlock();
 }
 

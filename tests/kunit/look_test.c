@@ -225,8 +225,7 @@ static int exit_in_sleeper(struct lpt_park *park)
 	return ret;
 }
 
-static void no_threads(struct klp_look *look,
-		       void (*visit)(struct task_struct *task, bool blocks))
+static void no_threads(struct klp_look *look)
 {
 }
 

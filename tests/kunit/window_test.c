@@ -88,13 +88,12 @@ static void window_sleepers(struct kunit *test)
 
 static struct lpt_parked late;
 
-static void look_and_park(struct klp_look *look,
-			  void (*visit)(struct task_struct *task, bool blocks))
+static void look_and_park(struct klp_look *look)
 {
 	struct kunit *test = kunit_get_current_test();
 
 	kunit_deactivate_static_stub(test, klp_look_all);
-	klp_look_all(look, visit);
+	klp_look_all(look);
 	KUNIT_EXPECT_TRUE(test, klp_look_clear());
 	lpt_park_in(test, &late, lpt_sleeper);
 }

@@ -5,9 +5,11 @@
 #ifndef _ASM_X86_LIVEPATCH_COMPAT_H
 #define _ASM_X86_LIVEPATCH_COMPAT_H
 
+#include <linux/percpu.h>
 #include <linux/types.h>
 #include <linux/version.h>
 #include <asm/alternative.h>
+#include <asm/current.h>
 #include <asm/ibt.h>
 
 /* Since 6.15 is_endbr() reads the instruction itself, as with FineIBT it moves. */
@@ -17,6 +19,16 @@ static inline bool klp_is_endbr(void *addr)
 	return is_endbr(addr);
 #else
 	return is_endbr(*(u32 *)addr);
+#endif
+}
+
+/* What @cpu runs. Since 6.15 that is a variable of its own. */
+static inline struct task_struct *klp_cpu_curr(unsigned int cpu)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	return per_cpu(current_task, cpu);
+#else
+	return per_cpu(pcpu_hot.current_task, cpu);
 #endif
 }
 
