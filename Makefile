@@ -10,6 +10,7 @@ MEM	?= 2G
 ACCEL	?= auto
 STRESS_SECONDS ?= 60
 STRESS_SEED ?= 1
+LOADS	?= yield read crowd filter fork vfork sleep
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .SUFFIXES:
@@ -77,6 +78,7 @@ help:
 	@echo '  KVER=$(KVER)  CONFIG=$(CONFIG) ($(configs))  KERNEL=$(KERNEL)'
 	@echo '  CPUS=$(CPUS)  MEM=$(MEM)  ACCEL=$(ACCEL) (kvm, tcg, auto)'
 	@echo '  STRESS_SECONDS=$(STRESS_SECONDS)  STRESS_SEED=$(STRESS_SEED)'
+	@echo '  LOADS="$(LOADS)", of make nobody'
 
 setup:
 	@scripts/setup $(if $(KERNEL),,$(KVER))
@@ -199,7 +201,7 @@ held: $(this)/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/held
 
 nobody: $(this)/.built $(this)/samples/.built $(this)/tests/.built
-	@$(vm) --timeout 900 $(this) tests/vm/nobody yield read crowd filter fork vfork sleep
+	@$(vm) --timeout 900 $(this) tests/vm/nobody $(LOADS)
 
 # CPU 3 is the isolated one. A kernel without CONFIG_NO_HZ_FULL says that it does
 # not know what that is.
