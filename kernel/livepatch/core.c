@@ -102,8 +102,12 @@ int klp_enable_patch(struct klp_patch *patch)
 	ret = klp_patch_init(patch);
 	if (!ret) {
 		ret = klp_transition_enable(patch);
-		/* If the transition was reversed the patch is being freed already. */
-		if (!ret || !klp_find_patch(patch->mod))
+		/*
+		 * If the transition was reversed the patch is being freed already, or
+		 * another task is disabling it.
+		 */
+		if (!ret || !klp_find_patch(patch->mod) ||
+		    patch == klp_transition_patch)
 			goto unlock;
 	}
 

@@ -392,7 +392,8 @@ static int klp_transition_climb(unsigned int last, enum klp_report report)
 		schedule_timeout_killable(msecs_to_jiffies(pause_ms));
 		mutex_lock(&klp_mutex);
 
-		if (klp_transition_patch != patch)
+		/* It can have ended, and the opposite one begun. */
+		if (klp_transition_patch != patch || patch->enabled != enable)
 			return patch->enabled == enable ? 0 : -ECANCELED;
 		if (fatal_signal_pending(current))
 			return -EINTR;
