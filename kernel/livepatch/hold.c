@@ -148,7 +148,7 @@ void klp_update_patch_state(struct task_struct *task)
 	 * for this burst, klp_hold was set before, and is read after.
 	 */
 	clear_tsk_thread_flag(task, TIF_PATCH_PENDING);
-	/* Pairs with klp_hold_running() and klp_hold_inside(). */
+	/* Pairs with klp_hold_mark(). */
 	smp_mb__after_atomic();
 	if (!klp_is_held())
 		return;
@@ -229,6 +229,14 @@ static bool klp_is_wanted(const struct task_struct *task)
 		(hold == KLP_HOLD_FAIR && !klp_is_realtime(task)));
 }
 
+/* Have a thread call klp_update_patch_state() when it gets to the edge. */
+static void klp_hold_mark(struct task_struct *task)
+{
+	/* Pairs with klp_update_patch_state(): klp_hold is set before. */
+	smp_mb__before_atomic();
+	set_tsk_thread_flag(task, TIF_PATCH_PENDING);
+}
+
 /**
  * klp_hold_running() - see to it that a task is held, if it is to be
  * @task:	a task that a CPU runs, or is going to run next
@@ -245,11 +253,8 @@ static bool klp_is_wanted(const struct task_struct *task)
  */
 void klp_hold_running(struct task_struct *task)
 {
-	if (klp_is_wanted(task)) {
-		/* Pairs with klp_update_patch_state(): klp_hold is set before. */
-		smp_mb__before_atomic();
-		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
-	}
+	if (klp_is_wanted(task))
+		klp_hold_mark(task);
 }
 
 /**
@@ -261,11 +266,8 @@ void klp_hold_running(struct task_struct *task)
  */
 void klp_hold_inside(struct task_struct *task)
 {
-	if (!klp_stays_in_kernel(task)) {
-		/* Pairs with klp_update_patch_state(): klp_hold is set before. */
-		smp_mb__before_atomic();
-		set_tsk_thread_flag(task, TIF_PATCH_PENDING);
-	}
+	if (!klp_stays_in_kernel(task))
+		klp_hold_mark(task);
 	klp_nudge(task, READ_ONCE(klp_hold));
 }
 
