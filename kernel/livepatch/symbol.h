@@ -6,6 +6,7 @@ struct klp_ranges;
 
 int __must_check klp_symbol_find(const char *objname, const char *name,
 				 unsigned long sympos, unsigned long *addr);
+int __must_check klp_symbol_size(unsigned long addr, unsigned long *size);
 int __must_check klp_symbol_text(unsigned long addr, struct klp_ranges *ranges);
 void klp_symbol_forget(void);
 

@@ -35,6 +35,26 @@ SYM_FUNC_END(lpt_has_cold.cold)
 
 	.text
 
+/* Sleeps, if it has somewhere to sleep, in a cluster of basic blocks. */
+LPT_FUNC_START(lpt_has_cluster)
+	testq	%rdi, %rdi
+	jnz	lpt_has_cluster.__part.1
+	movl	$1, %eax
+	RET
+SYM_FUNC_END(lpt_has_cluster)
+
+	.section .text.unlikely, "ax"
+
+SYM_FUNC_START_LOCAL(lpt_has_cluster.__part.1)
+	subq	$8, %rsp
+	call	lpt_park
+	addq	$8, %rsp
+	movl	$2, %eax
+	RET
+SYM_FUNC_END(lpt_has_cluster.__part.1)
+
+	.text
+
 /* Sleeps, if it has somewhere to sleep, in a part that was not inlined. */
 LPT_FUNC_START(lpt_has_part)
 	testq	%rdi, %rdi
@@ -112,6 +132,43 @@ LPT_FUNC_START(lpt_loops)
 	pop	%rbx
 	RET
 SYM_FUNC_END(lpt_loops)
+
+/* Begins with a branch to lpt_hidden, which is a little further. */
+LPT_FUNC_START(lpt_hides)
+	testq	%rdi, %rdi
+	jz	.Lhidden
+	movl	$1, %eax
+	movl	$1, %eax
+	movl	$1, %eax
+	RET
+	nop
+	nop
+	nop
+	nop
+	nop
+	nop
+.Lhidden:
+	movl	$2, %eax
+	movl	$2, %eax
+	RET
+SYM_FUNC_END(lpt_hides)
+
+	.pushsection .rodata, "a"
+	.balign	8
+SYM_DATA(lpt_hidden, .quad .Lhidden)
+	.popsection
+
+/*
+ * The jump of a patch ends in the first instruction. What is left of that decodes to four
+ * NOPs, and to an addition of a number that ends in the third instruction.
+ */
+LPT_FUNC_START(lpt_shifts)
+	movabsq	$0x0590909090909090, %rax
+	movq	(%rdi), %rax
+	movq	(%rdi), %rax
+	movq	(%rdi), %rax
+	RET
+SYM_FUNC_END(lpt_shifts)
 
 /* The rest is never called: entries of all kinds. */
 

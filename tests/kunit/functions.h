@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Functions that the tests patch, and what they are patched with. */
+/* Functions that the tests patch, and their replacements. */
 #ifndef _LIVEPATCH_TESTS_FUNCTIONS_H
 #define _LIVEPATCH_TESTS_FUNCTIONS_H
 
@@ -36,6 +36,7 @@ int lpt_jump_label(void);
 int lpt_late_label(void);
 int lpt_static_call(int x);
 int lpt_late_call(int x);
+extern unsigned int lpt_nr_returned;
 int lpt_calls(int x);
 int lpt_calls_two(int x);
 int lpt_calls_noinstr(int x);
@@ -46,10 +47,14 @@ DECLARE_STATIC_CALL(lpt_call_two, lpt_two);
 
 /* In entries.S. */
 int lpt_has_cold(struct lpt_park *park);
+int lpt_has_cluster(struct lpt_park *park);
 int lpt_has_part(struct lpt_park *park);
 int lpt_has_part_caller(struct lpt_park *park);
 int lpt_unreliable(struct lpt_park *park);
 int lpt_loops(struct lpt_park *park);
+int lpt_hides(void *x);
+extern u8 * const lpt_hidden;
+int lpt_shifts(void *x);
 int lpt_calls_early_caller(struct lpt_park *park);
 void lpt_short(void);
 void lpt_plain(void);

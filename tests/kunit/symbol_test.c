@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Names to addresses, and what belongs to a function. */
+/* Symbols are looked up, and all parts of a function are found. */
 
 #include <kunit/test.h>
 #include <linux/kallsyms.h>
@@ -110,6 +110,13 @@ static void symbol_text_cold(struct kunit *test)
 	expect_text(test, lpt_one, "lpt_has_cold.cold", false);
 }
 
+/* As Clang calls clusters of basic blocks. */
+static void symbol_text_cluster(struct kunit *test)
+{
+	expect_text(test, lpt_has_cluster, "lpt_has_cluster.__part.1", true);
+	expect_text(test, lpt_one, "lpt_has_cluster.__part.1", false);
+}
+
 static void symbol_text_part(struct kunit *test)
 {
 	expect_text(test, lpt_has_part, "lpt_has_part.part.0", true);
@@ -137,6 +144,7 @@ static struct kunit_case symbol_cases[] = {
 	KUNIT_CASE(symbol_position_out_of_range),
 	KUNIT_CASE(symbol_text_plain),
 	KUNIT_CASE(symbol_text_cold),
+	KUNIT_CASE(symbol_text_cluster),
 	KUNIT_CASE(symbol_text_part),
 	KUNIT_CASE(symbol_text_not_a_function),
 	{}
