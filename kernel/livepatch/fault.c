@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Failures on demand, where it is not memory that can be short:
- * /sys/kernel/debug/fail_livepatch, and /proc/<pid>/fail-nth.
+ * Fault injection for steps that do not allocate memory: by
+ * /sys/kernel/debug/fail_livepatch, and by /proc/<pid>/fail-nth.
  */
 
 #include <linux/debugfs.h>
@@ -13,11 +13,11 @@
 static DECLARE_FAULT_ATTR(klp_fault_attr);
 
 /**
- * klp_fault() - is something to fail?
- * @err:	the error that it can fail with
+ * klp_fault() - inject a fault
+ * @err:	the error
  *
- * Context: Process context, not while the machine is stopped: it may log.
- * Return: @err if it is to fail, else 0.
+ * Context: Process context, not while the CPUs are stopped, as it may log.
+ * Return: @err if the caller has to fail, else 0.
  */
 int klp_fault(int err)
 {

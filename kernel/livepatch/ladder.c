@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ladder of attempts at a switch. There is one for all operations.
+ * Define the ladder: the sequence of attempts at a switch. A transition uses all of it. The
+ * switch for a module that is loaded or unloaded makes plain attempts only.
  *
- *   plain        5 attempts with short pauses. A task that passes through a function
- *                is soon gone
- *   bursts       10 attempts during which threads are held, first those that were
- *                seen inside, then all that are not real-time, at last all
- *   background   an attempt a second, and a burst now and then, until the transition
- *                is reversed; with livepatch.wait=1 only
+ *   plain        5 attempts with short pauses. No task is disturbed. A task that only
+ *                passes through a function leaves it in the meantime
+ *   bursts       10 attempts during which threads are held: first those that were seen
+ *                inside, then all that are not real-time, then all
+ *   background   with livepatch.wait=1 only: an attempt a second, each 16th with a burst,
+ *                until one succeeds, or the transition is reversed
  *
- * If threads may not be held, 20 plain attempts take the place of the first two
- * stages. After each burst the machine runs for as long as it was held.
+ * If livepatch.hold_ms is 0, 20 plain attempts take the place of the first two stages. The
+ * pause after a burst is at least as long as the burst.
  */
 
 #include <kunit/static_stub.h>

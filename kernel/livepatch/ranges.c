@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sets of address ranges, which are built, sorted once, and then searched.
+ * Keep sets of address ranges. A set is built, sorted once, and then searched.
  */
 
 #include <kunit/static_stub.h>

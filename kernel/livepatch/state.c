@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The states of the system that patches changed, and who may take them over.
+ * Keep track of the system states that patches have changed (struct klp_state), and
+ * decide whether another patch fits them.
  */
 
 #include <linux/export.h>
@@ -14,12 +15,12 @@
 	for (state = (patch)->states; state && state->id; state++)
 
 /**
- * klp_get_state() - does a patch change a state?
+ * klp_get_state() - find a state of a patch
  * @patch:	the patch
  * @id:		the state
  *
  * Context: Any.
- * Return: what the patch says of the state, or NULL if it does not change it.
+ * Return: the state, or NULL if the patch does not change it.
  */
 struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id)
 {
@@ -35,12 +36,12 @@ struct klp_state *klp_get_state(struct klp_patch *patch, unsigned long id)
 EXPORT_SYMBOL_GPL(klp_get_state);
 
 /**
- * klp_get_prev_state() - what did earlier patches make of a state?
+ * klp_get_prev_state() - find a state of earlier patches
  * @id:		the state
  *
  * Context: The callbacks of a patch that is being enabled or disabled.
- * Return: what the newest patch before this one says of the state, or NULL if
- *	   none of them changes it.
+ * Return: the state of the newest patch before this one that changes it, or NULL if
+ *	   there is none.
  */
 struct klp_state *klp_get_prev_state(unsigned long id)
 {
@@ -64,14 +65,14 @@ struct klp_state *klp_get_prev_state(unsigned long id)
 EXPORT_SYMBOL_GPL(klp_get_prev_state);
 
 /**
- * klp_state_compatible() - can a patch live with the states as they are?
+ * klp_state_compatible() - does a patch fit the states that were changed?
  * @patch:	a patch that is not enabled
  *
- * It must not know an older version of a state than is there, and must know
- * every state if it replaces the patches that changed them.
+ * It must not have an older version of a state than an enabled patch has. If it replaces
+ * all patches it must have all their states.
  *
  * Context: Caller holds klp_mutex.
- * Return: true if it can.
+ * Return: true if it does.
  */
 bool klp_state_compatible(struct klp_patch *patch)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What differs between the kernels that live patching is laid over, from 6.12 on.
+ * The differences between the kernel versions that live patching supports, from 6.12 on.
  */
 #ifndef _ASM_X86_LIVEPATCH_COMPAT_H
 #define _ASM_X86_LIVEPATCH_COMPAT_H
@@ -22,7 +22,7 @@ static inline bool klp_is_endbr(void *addr)
 #endif
 }
 
-/* What @cpu runs. Since 6.15 that is a variable of its own. */
+/* The task that @cpu runs. Since 6.15 that is a variable of its own. */
 static inline struct task_struct *klp_cpu_curr(unsigned int cpu)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
@@ -33,8 +33,8 @@ static inline struct task_struct *klp_cpu_curr(unsigned int cpu)
 }
 
 /*
- * Lock prefixes are alternatives for a kernel that runs on one CPU, until kernels
- * stopped to care for that: then there is no such function.
+ * Kernels that patch out lock prefixes on machines with one CPU have this function. Later
+ * kernels do not.
  */
 int __weak alternatives_text_reserved(void *start, void *end);
 
