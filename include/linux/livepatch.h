@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Live patching: what a patch module and the rest of the kernel see of it.
+ * The interface of live patching to patch modules and to the rest of the kernel.
  *
- * The names and the external fields are those that patch modules for Linux
- * already use, so that such a module compiles and loads unchanged. Behind them
- * is a patcher that needs no ftrace: a function is redirected by a jump at its
- * entry, for all tasks at once.
+ * Names and external fields are those of the live patching of Linux, so a patch module
+ * for that compiles and loads unchanged. The implementation needs no ftrace: a function
+ * is redirected by a jump at its entry, for all tasks at once.
  */
 #ifndef _LINUX_LIVEPATCH_H_
 #define _LINUX_LIVEPATCH_H_
 
 #include <linux/completion.h>
 #include <linux/elf.h>
-#include <linux/ftrace.h>	/* nothing of it, but patch modules may rely on it */
+#include <linux/ftrace.h>	/* not used here, but patch modules may rely on it */
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/livepatch_external.h>
@@ -24,9 +23,10 @@
 #if IS_ENABLED(CONFIG_LIVEPATCH)
 
 /*
- * What /proc/<pid>/patch_state shows. No task is ever between two states here. So it
- * reads KLP_TRANSITION_IDLE, except for a task that blocks a transition: it reads the
- * state that the transition leads away from.
+ * Values of /proc/<pid>/patch_state. All tasks are switched at once, so a task reads
+ * KLP_TRANSITION_IDLE, with two exceptions. A task that blocks a transition reads the state
+ * that the transition leads away from. A thread that exits reads another negative value
+ * for a while, see tasks.c.
  */
 #define KLP_TRANSITION_IDLE		-1
 #define KLP_TRANSITION_UNPATCHED	 0
@@ -35,7 +35,7 @@
 struct klp_target;
 
 /**
- * struct klp_func - one function and what replaces it
+ * struct klp_func - a function and its replacement
  * @old_name:	name of the function to replace
  * @new_func:	its replacement, with the same signature
  * @old_sympos:	which of several symbols of that name is meant, counted from 1
@@ -47,8 +47,8 @@ struct klp_target;
  * @target:	the record of @old_func, while its object is loaded
  * @old_size:	size of @old_func in bytes, padding included
  * @new_size:	size of @new_func in bytes, padding included
- * @patched:	on the stack of its target, and part of what runs
- * @transition:	about to change @patched, in the switch that is under way
+ * @patched:	in effect, see target.c
+ * @transition:	@patched changes with the switch that is under way
  */
 struct klp_func {
 	/* external */
@@ -77,7 +77,7 @@ struct klp_func {
  * @node:	entry in klp_patch.obj_list
  * @mod:	the module while it is loaded, NULL for vmlinux
  * @patched:	its functions are on the stacks of their targets
- * @relocated:	the relocations for it are written, for a module that may be gone
+ * @relocated:	the relocations for it are written; it may have been unloaded since
  */
 struct klp_object {
 	/* external */
@@ -111,13 +111,14 @@ struct klp_state {
  * @mod:	the patch module
  * @objs:	objects to patch, ended by an empty entry
  * @states:	system states that the patch changes, ended by an empty entry
- * @replace:	takes over from all patches that are enabled
+ * @replace:	replaces all patches that are enabled
  * @list:	entry in the list of accepted patches, oldest first
  * @kobj:	/sys/kernel/livepatch/<patch>
  * @obj_list:	the objects of @objs
  * @enabled:	the patch is enabled, or is to be when its transition is over
- * @forced:	was forced out, so that its module stays for good
- * @free_work:	gives the patch back where sysfs can be waited for
+ * @forced:	was forced out, so that its module stays loaded for good
+ * @waiter:	the task that waits until the patch is freed, or NULL
+ * @free_work:	frees the patch, and waits for users of sysfs and of the module's memory
  * @finish:	the last user of @kobj is gone
  */
 struct klp_patch {
@@ -133,6 +134,7 @@ struct klp_patch {
 	struct list_head obj_list;
 	bool enabled;
 	bool forced;
+	struct task_struct *waiter;
 	struct work_struct free_work;
 	struct completion finish;
 };
@@ -212,9 +214,9 @@ int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
 #endif /* CONFIG_LIVEPATCH */
 
 /*
- * What the kernel calls for a per-task transition. A switch for all tasks at once has
- * another use for it, see kernel/livepatch/hold.c. Only user threads are held, so an
- * idle thread has nothing pending.
+ * The hooks that other kernels use for a per-task transition. Here they hold threads at the
+ * edge of user space, see kernel/livepatch/hold.c. Idle threads are never held, so
+ * klp_patch_pending(), which the idle loop calls, is always false.
  */
 #ifdef CONFIG_LIVEPATCH
 void klp_copy_process(struct task_struct *child);

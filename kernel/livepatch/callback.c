@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The callbacks of an object, and when each of them is due.
+ * Call the callbacks of an object.
  *
- * They are called with klp_mutex held and nothing else, so they may sleep, but
- * may not enable or disable patches.
+ * No lock but klp_mutex is held. So a callback may sleep, and must not enable or disable
+ * a patch.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -19,8 +19,8 @@
  * @obj:	the object
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0, or what the callback returned, which is logged. Then the object
- *	   must not be patched, and klp_post_unpatch() does nothing.
+ * Return: 0, or the error of the callback, which is logged. Then the object must not
+ *	   be patched, and klp_post_unpatch() does nothing.
  */
 int klp_pre_patch(struct klp_object *obj)
 {

@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The static calls of functions that are switched, which need not go through the
- * function's entry.
+ * Let static calls of a patched function call its replacement directly.
  *
- * A static call is a direct call of the function that its key says. While that
- * function is patched its calls are made to go to the replacement at once. The key
- * is left alone: it must not point into a module that may go, and whoever asks it
- * gets the function that it was set to.
+ * A static call is a direct call of the function in its key. If that function is patched,
+ * the call is changed to call the replacement. The key is not changed, as it must not
+ * point into a module that can be unloaded. A call that is not changed works as well: it
+ * enters the function, and is redirected there.
  *
- * Which calls these are is what key and text say together: the key, a function that
- * is switched, and the text, the version of it that runs now. So functions can have
- * the same replacement, or be the replacement of another. Where they say anything
- * else the key's owner wants something else, or is about to write what he wants:
- * who updates a key sets it, and writes then to all its calls, under text_mutex and
- * whatever they say. So an update wins at any time; if it is to a function that is
- * patched, the calls go through its entry until the next switch.
+ * static_call_update() sets the key first. Then it takes text_mutex and writes all calls
+ * of the key. So each call is compared with its key. There are three cases:
  *
- * When a patch goes no call may be left that leads into its module. What key and
- * text do not say together then, because the key is being updated, or because the
- * function went with its module, goes to what the key says. So all calls are looked
- * at that can still be run: those of modules of which klp_module_going() does not
- * know yet, which takes klp_mutex; the others are waited for, see patch.c.
+ *   change    The key is set to the patched function, and the call goes to that function
+ *             or to the replacement that runs now. The call is changed.
+ *   pending   The key is set to another function, and the call still goes to a module
+ *             that may be unloaded after the switch. So static_call_update() has not yet
+ *             written the call. The attempt fails, and the next one finds the update done.
+ *   leave     Anything else. The call is left alone.
+ *
+ * The calls of vmlinux and of all live modules are searched. So are the calls of a module
+ * that is being unloaded, until klp_module_going() is called for it, because its exit
+ * function may still run. klp_module_going() restores the calls of the module.
  */
 
 #include <linux/bsearch.h>
@@ -39,6 +38,7 @@
 #include "grow.h"
 #include "guard.h"
 #include "patch.h"
+#include "ranges.h"
 
 static int klp_move_add(struct klp_moves *moves, const struct klp_move *move)
 {
@@ -54,11 +54,11 @@ static int klp_move_add(struct klp_moves *moves, const struct klp_move *move)
 }
 
 /**
- * klp_moves_add() - add what becomes of a function
- * @moves:	where it is added
- * @func:	the function
- * @from:	the replacement that runs now, NULL for the function itself
- * @to:		the one that must run, NULL for the function itself
+ * klp_moves_add() - add the moves that follow from the switch of a function
+ * @moves:	where they are added
+ * @func:	the original function
+ * @from:	the replacement that runs now, NULL for the original function
+ * @to:		the replacement that has to run, NULL for the original function
  *
  * Context: Process context, may sleep.
  * Return: 0, or -ENOMEM.
@@ -86,13 +86,12 @@ int klp_moves_add(struct klp_moves *moves, void *func, void *from, void *to)
 
 /**
  * klp_moves_free() - free the memory of moves
- * @moves:	the moves, none afterwards
+ * @moves:	the moves; empty afterwards
  *
  * Context: Process context, may sleep.
  */
 void klp_moves_free(struct klp_moves *moves)
 {
-	klp_ranges_free(&moves->gone);
 	kvfree(moves->move);
 	*moves = (struct klp_moves){};
 }
@@ -100,12 +99,14 @@ void klp_moves_free(struct klp_moves *moves)
 #ifdef CONFIG_HAVE_STATIC_CALL_INLINE
 /**
  * struct klp_calls - a search for calls
- * @moves:	what the calls may call, sorted
+ * @moves:	the moves, sorted
+ * @gone:	memory to which no call may lead afterwards, sorted
  * @found:	called for each call
  * @data:	passed on
  */
 struct klp_calls {
-	const struct klp_moves *moves;
+	struct klp_moves *moves;
+	const struct klp_ranges *gone;
 	klp_call_fn *found;
 	void *data;
 };
@@ -136,7 +137,7 @@ klp_move_find(const struct klp_moves *moves, const struct klp_move *wanted,
 	return bsearch(wanted, moves->move, moves->nr, sizeof(*wanted), cmp);
 }
 
-/* Text that is gone after boot, or after the module's init function, is not ours. */
+/* Text that is freed after boot, or after the module's init function, is left alone. */
 static bool klp_call_stays(unsigned long addr, const struct module *mod)
 {
 	if (mod)
@@ -145,57 +146,42 @@ static bool klp_call_stays(unsigned long addr, const struct module *mod)
 	return core_kernel_text(addr) && !is_kernel_inittext(addr);
 }
 
-/* Is it in the text of a module that goes? There are hardly ever more than one. */
-static bool klp_call_is_gone(const struct klp_moves *moves, const void *target)
-{
-	const struct klp_range *range;
-	unsigned int i;
-
-	for (i = 0; i < moves->gone.nr; i++) {
-		range = &moves->gone.range[i];
-		if ((unsigned long)target >= range->start &&
-		    (unsigned long)target < range->end)
-			return true;
-	}
-
-	return false;
-}
-
 static int klp_call_look(const struct klp_calls *calls,
 			 const struct static_call_site *site,
 			 const struct module *mod)
 {
 	unsigned long addr = (unsigned long)&site->addr + site->addr;
 	const struct static_call_key *key = klp_call_key(site);
-	const struct klp_moves *moves = calls->moves;
-	const struct klp_move *move;
-	struct klp_move wanted;
+	struct klp_move wanted = { .from = klp_call_target(addr) };
+	const struct klp_move *any, *move;
 	bool gone;
 
-	if (!klp_call_stays(addr, mod))
+	/* Nearly all calls are of other functions. */
+	any = klp_move_find(calls->moves, &wanted, klp_move_cmp_from);
+	gone = klp_ranges_hit(calls->gone, (unsigned long)wanted.from);
+	if ((!any && !gone) || !klp_call_stays(addr, mod))
 		return 0;
+	if (klp_call_trapped(addr))
+		goto pending;
 
-	/* Nearly all calls are of something else. */
-	wanted.from = klp_call_target(addr);
-	gone = klp_call_is_gone(moves, wanted.from);
-	if (!gone && !klp_move_find(moves, &wanted, klp_move_cmp_from))
-		return 0;
-
-	/* Its owner can change his mind until text_mutex is held. */
 	wanted.func = READ_ONCE(key->func);
-	move = klp_move_find(moves, &wanted, klp_move_cmp);
-	if (!move && gone && wanted.func != wanted.from) {
-		/* Who is about to make it call nothing must have done so. */
-		if (!wanted.func)
-			wanted.func = wanted.from;
-		wanted.to = wanted.func;
-		wanted.trap = wanted.func;
+	move = klp_move_find(calls->moves, &wanted, klp_move_cmp);
+	if (!move && any && calls->moves->mod) {
+		/* Updates do not reach the module any more. */
+		wanted.to = wanted.func ?: any->to;
+		wanted.trap = any->trap;
 		move = &wanted;
 	}
-	if (!move || !klp_guard_call(addr))
-		return 0;
+	if (move)
+		return klp_guard_call(addr) ?
+		       calls->found(calls->data, addr, key, move) : 0;
 
-	return calls->found(calls->data, addr, key, move, gone);
+	/* A key can also be set to the replacement itself. */
+	if (!gone || wanted.func == wanted.from)
+		return 0;
+pending:
+	calls->moves->pending = addr;
+	return -EBUSY;
 }
 
 static int klp_calls_look(const struct klp_calls *calls,
@@ -216,13 +202,21 @@ static int klp_calls_look(const struct klp_calls *calls,
 	return 0;
 }
 
+static int klp_calls_look_module(const struct klp_calls *calls,
+				 const struct module *mod)
+{
+	return klp_calls_look(calls, mod->static_call_sites,
+			      mod->static_call_sites + mod->num_static_call_sites,
+			      mod);
+}
+
 /*
- * The next module whose calls may have been redirected, or may be. One that comes
- * is none: it is still being prepared, with nothing in it redirected. One that goes
- * can still run its exit function.
+ * The next module whose calls may have been changed, or may be. Those of a module that is
+ * being loaded are not set up yet, and none of them was changed. A module that is being
+ * unloaded can still run its exit function.
  *
- * Of these none is freed as long as klp_mutex is held, nor taken from the list. So
- * it is known where to go on.
+ * None of these modules is freed or taken from the list while klp_mutex is held. So the
+ * list can be followed from one of them.
  */
 static struct module *klp_next_module(struct module *mod)
 {
@@ -243,20 +237,23 @@ static struct module *klp_next_module(struct module *mod)
 }
 
 /**
- * klp_calls_find() - find the static calls of functions that are switched
- * @moves:	what becomes of the functions
- * @found:	called for each of them; no error if it returns 0
+ * klp_calls_find() - find the static calls that have to be changed
+ * @moves:	the moves
+ * @gone:	memory to which no call may lead after the switch, sorted
+ * @found:	called for each call; no error if it returns 0
  * @data:	passed on
  *
- * By what key and text say now, which can change until text_mutex is held.
+ * Calls and keys can change until text_mutex is held.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0, or what @found has returned.
+ * Return: 0, -EBUSY if a call is being updated, or the error of @found.
  */
-int klp_calls_find(struct klp_moves *moves, klp_call_fn *found, void *data)
+int klp_calls_find(struct klp_moves *moves, const struct klp_ranges *gone,
+		   klp_call_fn *found, void *data)
 {
 	const struct klp_calls calls = {
 		.moves	= moves,
+		.gone	= gone,
 		.found	= found,
 		.data	= data,
 	};
@@ -265,19 +262,25 @@ int klp_calls_find(struct klp_moves *moves, klp_call_fn *found, void *data)
 
 	lockdep_assert_held(&klp_mutex);
 
+	moves->pending = 0;
+	if (!moves->nr && !gone->nr)
+		return 0;
+
 	sort(moves->move, moves->nr, sizeof(*moves->move), klp_move_cmp, NULL);
+
+	if (moves->mod)
+		return klp_calls_look_module(&calls, moves->mod);
 
 	ret = klp_calls_look(&calls, __start_static_call_sites,
 			     __stop_static_call_sites, NULL);
 	while (!ret && (mod = klp_next_module(mod)))
-		ret = klp_calls_look(&calls, mod->static_call_sites,
-				     mod->static_call_sites +
-				     mod->num_static_call_sites, mod);
+		ret = klp_calls_look_module(&calls, mod);
 
 	return ret;
 }
 #else
-int klp_calls_find(struct klp_moves *moves, klp_call_fn *found, void *data)
+int klp_calls_find(struct klp_moves *moves, const struct klp_ranges *gone,
+		   klp_call_fn *found, void *data)
 {
 	return 0;
 }

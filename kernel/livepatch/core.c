@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where patches and modules come in.
+ * The entry points: klp_enable_patch() for patch modules, klp_module_coming() and
+ * klp_module_going() for the module loader.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
-#include <linux/limits.h>
 #include <linux/livepatch.h>
 #include <linux/minmax.h>
 #include <linux/module.h>
-#include <linux/notifier.h>
-#include <linux/slab.h>
-#include <linux/spinlock.h>
 #include <linux/string.h>
-#include <linux/workqueue.h>
-#include "core.h"
+#include "check.h"
 #include "fault.h"
-#include "guard.h"
-#include "keys.h"
 #include "look.h"
 #include "patch.h"
 #include "state.h"
@@ -42,10 +36,10 @@ static struct klp_patch *klp_find_patch(const struct module *mod)
  * klp_enable_patch() - switch to a patch
  * @patch:	the patch
  *
- * To be called from the init function of the patch module, as the last thing that
- * can fail there. When it returns 0 every task runs the new functions, or, with
- * livepatch.wait=1, will do so when nothing is in the way any more. When it
- * returns an error nothing has changed, and the log says why.
+ * To be called from the init function of the patch module, as the last call there that
+ * can fail. When it returns 0 all tasks run the new functions, or, with
+ * livepatch.wait=1, will do so when no task blocks the switch any more. When it returns
+ * an error nothing has changed, and the log says why.
  *
  * Context: Process context, may sleep. Takes klp_mutex, and drops it between
  *	    attempts.
@@ -54,9 +48,9 @@ static struct klp_patch *klp_find_patch(const struct module *mod)
  *	   not marked as a livepatch, a function is not found, found more than
  *	   once or is not kernel text, or the patch does not fit the states of
  *	   the system,
- *	   -ENOENT if the size of a function is not known,
+ *	   -ENOENT if there is no symbol for a function or its replacement,
  *	   -ENXIO, -EPERM, -ENOSPC or -EADDRINUSE if a function cannot be
- *	   patched, see klp_guard_site(), or somebody else changed its text,
+ *	   patched, see klp_guard_site(), or other code changed its text,
  *	   -ERANGE if a new function is out of reach,
  *	   -EFAULT if a function cannot be made writable,
  *	   -ENOEXEC if a livepatch relocation cannot be written,
@@ -70,7 +64,7 @@ int klp_enable_patch(struct klp_patch *patch)
 {
 	int ret;
 
-	ret = klp_patch_check(patch);
+	ret = klp_check_patch(patch);
 	if (ret)
 		return ret;
 
@@ -99,7 +93,8 @@ int klp_enable_patch(struct klp_patch *patch)
 		goto unlock;
 	}
 
-	ret = klp_patch_init(patch);
+	klp_patch_init(patch);
+	ret = klp_sysfs_add(patch) ?: klp_patch_load(patch);
 	if (!ret) {
 		ret = klp_transition_enable(patch);
 		/*
@@ -124,13 +119,13 @@ unlock:
 EXPORT_SYMBOL_GPL(klp_enable_patch);
 
 /**
- * klp_find_section_by_name() - where a section of a patch module is
- * @mod:	the module, which must be one that is marked as a livepatch
+ * klp_find_section_by_name() - find a section of a patch module
+ * @mod:	the module, which must be marked as a livepatch
  * @name:	name of the section
- * @sec_size:	where to put its size in bytes, 0 if there is none
+ * @sec_size:	set to its size in bytes, 0 if there is no such section
  *
- * For the init function of a module, which finds there what to patch. Sections
- * for initialisation are gone after that.
+ * For the init function of the module, which finds the tables of the patch there. Init
+ * sections are freed after that.
  *
  * Context: Process context.
  * Return: its address, or NULL if there is none.
@@ -146,7 +141,7 @@ void *klp_find_section_by_name(const struct module *mod, const char *name,
 	if (!info)
 		return NULL;
 
-	/* The first one is none. */
+	/* The first section header is none. */
 	for (i = 1; i < info->hdr.e_shnum; i++) {
 		shdr = &info->sechdrs[i];
 		if (strcmp(info->secstrings + shdr->sh_name, name))
@@ -159,7 +154,7 @@ void *klp_find_section_by_name(const struct module *mod, const char *name,
 }
 EXPORT_SYMBOL_GPL(klp_find_section_by_name);
 
-/* Modules that come and go */
+/* Modules that are loaded and unloaded */
 
 static struct klp_object *klp_find_object(struct klp_patch *patch,
 					  const struct module *mod)
@@ -233,113 +228,20 @@ static int klp_patches_coming(struct module *mod)
 	return 0;
 }
 
-/*
- * A module that is refused must not just vanish: somebody may have set a kprobe
- * in it already, and it is by the notifiers of modules that kprobes learn to
- * forget it. So klp_module_coming() only takes a note of it, and the last of the
- * notifiers, which is ours, refuses the module. Then all the others are told that
- * it goes.
- */
-struct klp_refusal {
-	struct list_head node;
-	const struct module *mod;
-	int err;
-};
-
-/*
- * The lock is not klp_mutex: callbacks of patches are called with that, and may
- * want to register a module notifier.
- */
-static LIST_HEAD(klp_refusals);
-static DEFINE_SPINLOCK(klp_refusals_lock);
-
-static int klp_refuse_later(const struct module *mod, int err)
-{
-	struct klp_refusal *refusal;
-
-	refusal = kmalloc(sizeof(*refusal), GFP_KERNEL);
-	if (!refusal)
-		return err;
-
-	refusal->mod = mod;
-	refusal->err = err;
-	spin_lock(&klp_refusals_lock);
-	list_add(&refusal->node, &klp_refusals);
-	spin_unlock(&klp_refusals_lock);
-	return 0;
-}
-
-/**
- * klp_module_refused() - is a module to be refused?
- * @mod:	the module
- *
- * Context: Process context.
- * Return: why klp_module_coming() did not want it, once; then 0.
- */
-int klp_module_refused(const struct module *mod)
-{
-	struct klp_refusal *refusal;
-	int err = 0;
-
-	spin_lock(&klp_refusals_lock);
-	list_for_each_entry(refusal, &klp_refusals, node) {
-		if (refusal->mod == mod) {
-			err = refusal->err;
-			list_del(&refusal->node);
-			kfree(refusal);
-			break;
-		}
-	}
-	spin_unlock(&klp_refusals_lock);
-
-	return err;
-}
-
-static int klp_module_notify(struct notifier_block *nb, unsigned long state,
-			     void *data)
-{
-	struct module *mod = data;
-	int err;
-
-	if (state != MODULE_STATE_COMING)
-		return NOTIFY_DONE;
-
-	err = klp_module_refused(mod);
-	if (err) {
-		/*
-		 * As the loader will say soon; but from here on nobody may get a
-		 * reference, so that no kprobe is set after kprobes have been
-		 * told. Who has one is almost done.
-		 */
-		mod->state = MODULE_STATE_GOING;
-		if (!klp_guard_settle(mod))
-			pr_warn("module '%s' goes, and somebody uses it\n",
-				mod->name);
-	}
-
-	return notifier_from_errno(err);
-}
-
-static struct notifier_block klp_module_nb = {
-	.notifier_call	= klp_module_notify,
-	.priority	= INT_MIN,
-};
-
 /**
  * klp_module_coming() - patch a module that is being loaded
  * @mod:	the module, of which nothing has run yet
  *
- * What would have kept klp_enable_patch() from patching the module, had it been
- * loaded then, keeps the module from being loaded, see klp_module_refused(), and so
- * do keys of a patch module that are none.
+ * What would have kept klp_enable_patch() from patching the module, had it been loaded
+ * then, keeps the module from being loaded.
  *
  * Context: Process context, may sleep. Takes klp_mutex.
- * Return: 0, -EINVAL if the module calls itself vmlinux, or, if there is no
- *	   memory to refuse it later, why the module is refused.
+ * Return: 0, -EINVAL if the name of the module is vmlinux, or an error of
+ *	   klp_object_init_loaded() or klp_transition_coming().
  */
 int klp_module_coming(struct module *mod)
 {
-	int ret = 0;
+	int ret;
 
 	if (WARN_ON(mod->state != MODULE_STATE_COMING))
 		return -EINVAL;
@@ -350,15 +252,11 @@ int klp_module_coming(struct module *mod)
 	}
 
 	mutex_lock(&klp_mutex);
-	WRITE_ONCE(mod->klp_alive, true);
 
-	if (is_livepatch_module(mod))
-		ret = klp_keys_check(mod);
-	ret = ret ?: klp_patches_coming(mod);
-	if (ret) {
+	WRITE_ONCE(mod->klp_alive, true);
+	ret = klp_patches_coming(mod);
+	if (ret)
 		WRITE_ONCE(mod->klp_alive, false);
-		ret = klp_refuse_later(mod, ret);
-	}
 
 	klp_symbol_forget();
 	mutex_unlock(&klp_mutex);
@@ -375,14 +273,14 @@ static void klp_undo(struct klp_patch *patch)
 		klp_transition_reverse();
 
 	if (ret)
-		pr_err("module '%s' goes when that has succeeded\n",
+		pr_err("module '%s' is freed when that has succeeded\n",
 		       patch->mod->name);
 }
 
 /*
- * A patch module goes though its patch is enabled, which only happens if its init
- * function fails after klp_enable_patch() has succeeded. The module will be freed
- * in any case, so take as long as it takes to get everybody out of it.
+ * A patch module is being unloaded though its patch is enabled. That only happens if its
+ * init function fails after klp_enable_patch() has succeeded. The module will be freed in
+ * any case, so wait for as long as it takes all tasks to leave it.
  */
 static void klp_abandon(const struct module *mod)
 {
@@ -394,7 +292,7 @@ static void klp_abandon(const struct module *mod)
 		mutex_lock(&klp_mutex);
 		patch = klp_find_patch(mod);
 		if (patch && !said)
-			pr_err("module '%s' goes, and its patch is enabled\n",
+			pr_err("module '%s' is unloaded, and its patch is enabled\n",
 			       mod->name);
 		if (patch)
 			klp_undo(patch);
@@ -407,13 +305,16 @@ static void klp_abandon(const struct module *mod)
 		delay = min(2 * delay, 10000);
 	}
 
-	/* Somebody else may have disabled it. */
+	/* Another task can have disabled it before. */
 	klp_patch_free_wait(mod);
 }
 
 /**
- * klp_module_going() - forget a module
- * @mod:	the module, of which nothing runs any more
+ * klp_module_going() - forget a module that is being unloaded
+ * @mod:	the module, of which nothing runs any more but readers and writers of its
+ *		parameters
+ *
+ * Its functions and static calls are restored.
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  */
@@ -423,22 +324,18 @@ void klp_module_going(struct module *mod)
 		    mod->state != MODULE_STATE_COMING))
 		return;
 
-	/* Another notifier may have refused it before ours. */
-	klp_module_refused(mod);
 	klp_abandon(mod);
 
 	mutex_lock(&klp_mutex);
-	WRITE_ONCE(mod->klp_alive, false);
 	klp_patches_going(mod);
+	klp_transition_restore_calls(mod);
+	WRITE_ONCE(mod->klp_alive, false);
+	klp_symbol_forget();
 	mutex_unlock(&klp_mutex);
 }
 
 static int __init klp_init(void)
 {
-	int ret;
-
-	ret = register_module_notifier(&klp_module_nb);
-
-	return ret ?: klp_sysfs_init();
+	return klp_sysfs_init();
 }
 module_init(klp_init);

@@ -1,37 +1,40 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hold threads at the edge of user space, so that they leave the kernel and do not
- * come back before the switch is done.
+ * Hold user threads at the edge of user space for the time of an attempt (a burst), so that
+ * they leave the kernel and do not come back before the switch is done.
  *
- * A thread with TIF_PATCH_PENDING set calls klp_update_patch_state() before it
- * returns to user space. It may sleep there, holds no lock, and nothing of the system
- * call is left on its stack. So it waits there as long as a burst of holding lasts:
+ * A thread with TIF_PATCH_PENDING set calls klp_update_patch_state() before it returns to
+ * user space. The thread may sleep there, holds no lock, and has nothing of its system call
+ * on its stack. It waits there until the burst ends. A burst has these steps:
  *
- *   start   klp_hold_start() says which threads are held, and for how long at most.
- *           All tasks have been looked at before, however long that took
- *   mark    klp_look_running() and klp_sched_out() set TIF_PATCH_PENDING on threads
- *           that run. That interrupts no CPU
- *   nudge   klp_look_inside() makes threads that are inside leave the kernel, as the
- *           fake signal of the kernel's own live patching does
- *   stop    klp_hold_stop() lets all threads go; system calls that were interrupted
- *           are restarted, as after any signal without a handler
+ *   start   klp_hold_start() sets which threads are held, and until when. It is called
+ *           after all tasks have been looked at, so the time for that does not count
+ *   mark    klp_hold_running() sets TIF_PATCH_PENDING for the threads that CPUs run, and
+ *           for each thread that a CPU switches to later. klp_hold_inside() and
+ *           klp_hold_seen() set it for threads that are inside. No CPU is interrupted
+ *   nudge   klp_hold_inside() makes threads that are inside leave the kernel, as the fake
+ *           signal of the kernel's own live patching does
+ *   stop    klp_hold_stop() lets all threads go. System calls that were interrupted are
+ *           restarted, as after any signal without a handler
  *
- * A burst ends on time even if its caller is kept from running: each thread waits with
- * a timeout of its own, of up to a tick more than the burst was to last.
+ * A burst ends on time even if its caller is not scheduled: each thread waits with a
+ * timeout, which ends up to a tick later than the burst.
  *
- * A thread may be waited for by a task inside: a FUSE server, the child of vfork(), the
- * writer of a pipe. So bursts are short, and everything runs for as long in between.
+ * A task inside may wait for a thread that is held: a FUSE server, the child of vfork(), or
+ * the writer of a pipe. So bursts are short, and after each burst all tasks run for at
+ * least as long.
  *
- *   fork      a child runs like any other thread, and is held when it first returns to
- *             user space if all threads are held, or all that are not real-time
- *   vfork     a child is held only if all threads are, as its parent waits for it in
- *             the kernel
- *   exec      a thread waits for the others of its group to die, see "kill" below
- *   kill      a thread that is killed stops waiting
- *   signals   are delivered when the thread is let go, and so is a stop by job
- *             control or by a tracer
- *   freezer   waits for a thread that is held, which is let go in time for it
- *   hotplug   a thread that is held can be moved to another CPU like any that sleeps
+ *   fork      a child is marked when a CPU runs it, if the burst holds all threads, or all
+ *             that are not real-time
+ *   vfork     a child whose parent waits for it in the kernel is held only in bursts that
+ *             hold all threads
+ *   exec      execve() waits for the other threads of the group to die. They do, as a
+ *             thread that is killed stops waiting
+ *   signals   are delivered when the thread is let go. So is a stop by job control or by a
+ *             tracer
+ *   freezer   waits until the burst ends, which takes a second at most
+ *   hotplug   a thread that is held can be moved to another CPU like any other sleeping
+ *             thread
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -40,6 +43,7 @@
 #include <linux/jiffies.h>
 #include <linux/livepatch.h>
 #include <linux/moduleparam.h>
+#include <linux/restart_block.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/swait.h>
@@ -165,13 +169,15 @@ void klp_update_patch_state(struct task_struct *task)
  * klp_copy_process() - the current task creates a child
  * @child:	the child, a copy of the current task that does not run yet
  *
- * The child is not inside where its parent is. When it runs it is marked, if need be.
+ * The child is not inside where its parent is. When it runs it is marked, if need be. It
+ * has no system call to restart, and so does not refer to a patch module, see referrers.c.
  *
  * Context: Process context.
  */
 void klp_copy_process(struct task_struct *child)
 {
 	child->patch_state = KLP_TRANSITION_IDLE;
+	child->restart_block.fn = do_no_restart_syscall;
 	clear_tsk_thread_flag(child, TIF_PATCH_PENDING);
 }
 
@@ -187,13 +193,20 @@ static bool klp_is_realtime(const struct task_struct *task)
 	return READ_ONCE(task->prio) < MAX_RT_PRIO;
 }
 
-/*
- * The flag is cleared when no signal is found. If the task clears it just now, without
- * siglock, the nudge is lost, and the next look makes another.
+/**
+ * klp_hold_nudge() - make a task leave its system call
+ * @task:	the task; a kernel thread is woken up instead
+ *
+ * As the fake signal of the kernel's own live patching: the system call is restarted. The
+ * flag is cleared when no signal is found. If the task clears it just now, without
+ * siglock, the nudge is lost.
+ *
+ * Context: Any, with no runqueue locked.
  */
-static void klp_fake_signal(struct task_struct *task)
+void klp_hold_nudge(struct task_struct *task)
 {
-	set_tsk_thread_flag(task, TIF_SIGPENDING);
+	if (!(task->flags & PF_KTHREAD))
+		set_tsk_thread_flag(task, TIF_SIGPENDING);
 	wake_up_state(task, TASK_INTERRUPTIBLE);
 }
 
@@ -207,13 +220,12 @@ static void klp_fake_signal(struct task_struct *task)
 static void klp_nudge(struct task_struct *task, enum klp_hold hold)
 {
 	unsigned int state = READ_ONCE(task->__state);
+	bool sleeps = state & TASK_INTERRUPTIBLE;
 
-	if (task->flags & PF_KTHREAD) {
-		wake_up_state(task, TASK_INTERRUPTIBLE);
-	} else if (hold > KLP_HOLD_SEEN &&
-		   ((state & TASK_INTERRUPTIBLE) || state == TASK_RUNNING)) {
-		klp_fake_signal(task);
-	} else if (state & TASK_INTERRUPTIBLE) {
+	if ((task->flags & PF_KTHREAD) ||
+	    (hold > KLP_HOLD_SEEN && (sleeps || state == TASK_RUNNING))) {
+		klp_hold_nudge(task);
+	} else if (sleeps) {
 		set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
 		wake_up_state(task, TASK_INTERRUPTIBLE);
 	}

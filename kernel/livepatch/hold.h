@@ -26,5 +26,6 @@ unsigned int klp_hold_stop(void);
 void klp_hold_running(struct task_struct *task);
 void klp_hold_inside(struct task_struct *task);
 void klp_hold_seen(struct task_struct *task);
+void klp_hold_nudge(struct task_struct *task);
 
 #endif /* _LIVEPATCH_HOLD_H */

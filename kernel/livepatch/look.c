@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which tasks are inside the text that is about to be switched?
+ * Find out which tasks are inside the text that is about to be switched.
  *
  * A task is inside if its stack holds an address in that text. The stack of a task
  * that does not run does not change. So each task is looked at once when it does not
@@ -18,7 +18,7 @@
  *
  * 1. The prescan begins with the idle threads. task_call_func() takes the runqueue
  *    lock of an idle thread's CPU, after klp_looking was published. Each later
- *    switch on that CPU happens under the same lock. So once all idle threads have
+ *    context switch on that CPU happens under the same lock. So once all idle threads have
  *    been visited, no task leaves any CPU without being looked at.
  * 2. A task that runs when the prescan visits it, or that first runs after that, is
  *    looked at when it leaves its CPU. It does so for the stopper at the latest.
@@ -26,27 +26,12 @@
  *    set a kprobe, see registrar.c: it has to be seen before kprobes are searched.
  * 3. A task that does not run when the prescan visits it is looked at under the
  *    locks that it would need to run again. If it runs again (1) applies.
- * 4. A task that the prescan does not visit and that never runs after (1) does not
- *    exist, see below.
+ * 4. There are three kinds of tasks that the prescan does not visit, see tasks.c. Some
+ *    cannot run again. Some run after (1), and are looked at when they leave their CPU.
+ *    Some have not run yet, and have only the return path of fork() on their stack.
  *
- * The bit of a task is written by klp_sched_out() in the context of the task, with
- * the runqueue locked, or by the prescan, which holds that lock or keeps the task
- * from being woken up. So there is one writer at a time. The counter is atomic. A CPU
- * that arrives in the stop window has finished its last klp_sched_out() before, and
- * arriving is a full barrier, see klp_window_steps().
- *
- * Which tasks the prescan visits:
- *
- *   - idle threads. The CPU of an idle thread that is offline has been given up by
- *     it, in text that the guards refuse, and the thread starts afresh when the CPU
- *     is brought up;
- *   - threads on klp_exiting. A thread that exits loses its PID before it leaves the
- *     CPU for good, and can be preempted or sleep in between. klp_sched_out() puts
- *     each thread that leaves a CPU with exit_state set on that list, whether or not
- *     a look is under way, and takes it off when it leaves the CPU as TASK_DEAD;
- *   - threads that have a PID. A thread that has none and does not exit is being
- *     created and has not run yet, so that only the return path of fork() is on its
- *     stack. A thread whose PID changes is in exec(), and so runs after (1).
+ * The counter is atomic. A CPU that arrives in the stop window has finished its last
+ * klp_sched_out() before, and arriving is a full barrier, see klp_window_steps().
  *
  * The bits survive klp_look_stop(). Until the next look they say what was seen last,
  * which is what /proc/<pid>/patch_state shows.
@@ -60,121 +45,43 @@
 #include <linux/ftrace.h>
 #include <linux/init.h>
 #include <linux/kprobes.h>
-#include <linux/list.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
-#include <linux/pid.h>
-#include <linux/pid_namespace.h>
 #include <linux/rcupdate.h>
-#include <linux/rcupdate_wait.h>
 #include <linux/rethook.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/sched/task_stack.h>
-#include <linux/spinlock.h>
 #include <linux/stacktrace.h>
 #include <linux/stop_machine.h>
-#include <linux/string.h>
 #include <asm/livepatch.h>
 #include <asm/livepatch_compat.h>
 #include <asm/sections.h>
+#include "blockers.h"
 #include "hold.h"
 #include "look.h"
 #include "patch.h"
+#include "referrers.h"
 #include "registrar.h"
+#include "tasks.h"
 
 /* The look that is under way, or NULL. Read by the scheduler on each switch. */
 struct klp_look __rcu *klp_looking;
 
-/*
- * The bit is part of task_struct.patch_state: a task is inside if that is
- * KLP_TRANSITION_UNPATCHED or KLP_TRANSITION_PATCHED. Of a thread that is on
- * klp_exiting it also says that, by one of these values.
- */
-#define KLP_EXITING		(KLP_TRANSITION_IDLE - 1)
-#define KLP_EXITING_INSIDE	(KLP_TRANSITION_IDLE - 2)
-
 /* How many tasks are inside. */
 static atomic_t klp_nr_inside;
-
-/**
- * struct klp_seen - a task inside, for the report
- * @task:	the task, NULL if the entry is free
- * @addr:	where it was seen, 0 if that is not known yet
- *
- * An entry is freed when the bit of the task is cleared, which happens no later than
- * when the task dies. Task structs are freed after a grace period from then. So a
- * reader under RCU can use @task.
- */
-struct klp_seen {
-	struct task_struct *task;
-	unsigned long addr;
-};
-
-/* Some of the tasks that are inside. */
-static struct klp_seen klp_seen[KLP_MAX_BLOCKERS];
-
-static void klp_seen_add(struct task_struct *task, unsigned long addr)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(klp_seen); i++) {
-		if (!cmpxchg(&klp_seen[i].task, NULL, task)) {
-			WRITE_ONCE(klp_seen[i].addr, addr);
-			break;
-		}
-	}
-}
-
-static void klp_seen_remove(const struct task_struct *task)
-{
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(klp_seen); i++) {
-		if (READ_ONCE(klp_seen[i].task) != task)
-			continue;
-		WRITE_ONCE(klp_seen[i].addr, 0);
-		/* The next task in this entry has not the address of this one. */
-		smp_store_release(&klp_seen[i].task, NULL);
-	}
-}
-
-static bool klp_is_inside(const struct task_struct *task)
-{
-	int state = READ_ONCE(task->patch_state);
-
-	return state >= KLP_TRANSITION_UNPATCHED || state == KLP_EXITING_INSIDE;
-}
-
-static bool klp_is_listed(const struct task_struct *task)
-{
-	return READ_ONCE(task->patch_state) < KLP_TRANSITION_IDLE;
-}
-
-static void klp_set_state(struct task_struct *task, bool listed, bool inside,
-			  int state)
-{
-	if (listed)
-		state = inside ? KLP_EXITING_INSIDE : KLP_EXITING;
-	else if (!inside)
-		state = KLP_TRANSITION_IDLE;
-
-	WRITE_ONCE(task->patch_state, state);
-}
 
 /* Set the bit of a task if @addr is not 0, else clear it. */
 static void klp_set_inside(struct task_struct *task, unsigned long addr, int state)
 {
 	bool inside = addr;
 
-	if (klp_is_inside(task) == inside)
+	if (klp_task_is_inside(task) == inside)
 		return;
 
 	if (inside)
-		klp_seen_add(task, addr);
+		klp_blocker_add(task, addr);
 	else
-		klp_seen_remove(task);
-	klp_set_state(task, klp_is_listed(task), inside, state);
+		klp_blocker_remove(task);
+	klp_task_set_inside(task, inside, state);
 	atomic_add(inside ? 1 : -1, &klp_nr_inside);
 }
 
@@ -276,34 +183,6 @@ unsigned long klp_look_find(const struct klp_look *look,
 	return walk.addr;
 }
 
-/* Threads that exit */
-
-static LIST_HEAD(klp_exiting);
-static DEFINE_RAW_SPINLOCK(klp_exiting_lock);
-
-/*
- * A thread with exit_state set leaves a CPU. When it is on the list it stays there
- * until it leaves a CPU for the last time.
- */
-static void klp_exit_sched_out(struct task_struct *task, bool dead)
-{
-	struct klp_exiting *exiting = klp_task_exiting(task);
-
-	if (klp_is_listed(task) != dead)
-		return;
-
-	raw_spin_lock(&klp_exiting_lock);
-	if (dead) {
-		list_del(&exiting->node);
-	} else {
-		exiting->task = task;
-		list_add(&exiting->node, &klp_exiting);
-	}
-	raw_spin_unlock(&klp_exiting_lock);
-
-	klp_set_state(task, !dead, klp_is_inside(task), KLP_TRANSITION_UNPATCHED);
-}
-
 /**
  * klp_sched_out() - look at the current task, which leaves its CPU
  * @next:	the task that the CPU runs next
@@ -319,11 +198,14 @@ void klp_sched_out(struct task_struct *next)
 	unsigned long addr = 0;
 
 	if (current->exit_state)
-		klp_exit_sched_out(current, dead);
+		klp_task_exits(current, dead);
 
 	look = rcu_dereference_sched(klp_looking);
-	if (look && !dead)
+	if (look && !dead) {
 		addr = klp_look_find(look, current);
+		if (!READ_ONCE(look->switched))
+			klp_referrer_leaves(&look->memory, current);
+	}
 	if (look || dead)
 		klp_set_inside(current, addr, look ? look->state : 0);
 	if (addr)
@@ -369,7 +251,7 @@ static int klp_nothing(void *unused)
 	return 0;
 }
 
-static void klp_visit_task(struct klp_look *look, struct task_struct *task)
+static void klp_visit_task(struct task_struct *task, void *look)
 {
 	struct klp_visit visit = { .look = look };
 
@@ -384,92 +266,14 @@ static void klp_visit_task(struct klp_look *look, struct task_struct *task)
 		stop_one_cpu(task_cpu(task), klp_nothing, NULL);
 }
 
-static void klp_visit_idle(struct klp_look *look)
+/* An idle thread can have been seen inside before its CPU went offline. */
+static void klp_visit_offline(void)
 {
 	unsigned int cpu;
 
-	for_each_possible_cpu(cpu)
-		klp_visit_task(cpu_online(cpu) ? look : NULL, idle_task(cpu));
-}
-
-/* The first thread of a list, moved back to klp_exiting, with a reference, or NULL. */
-static struct task_struct *klp_next_exiting(struct list_head *list)
-{
-	struct task_struct *task = NULL;
-	struct klp_exiting *exiting;
-
-	raw_spin_lock_irq(&klp_exiting_lock);
-	exiting = list_first_entry_or_null(list, struct klp_exiting, node);
-	if (exiting) {
-		list_move(&exiting->node, &klp_exiting);
-		task = get_task_struct(exiting->task);
-	}
-	raw_spin_unlock_irq(&klp_exiting_lock);
-
-	return task;
-}
-
-static void klp_visit_exiting(struct klp_look *look)
-{
-	struct task_struct *task;
-	LIST_HEAD(list);
-
-	raw_spin_lock_irq(&klp_exiting_lock);
-	list_splice_init(&klp_exiting, &list);
-	raw_spin_unlock_irq(&klp_exiting_lock);
-
-	while ((task = klp_next_exiting(&list))) {
-		klp_visit_task(look, task);
-		put_task_struct(task);
-		cond_resched();
-	}
-}
-
-static bool klp_is_any(const struct task_struct *task)
-{
-	return true;
-}
-
-/* The next thread with a PID of which @is is true, with a reference, or NULL. */
-static struct task_struct *klp_next_thread(int *nr,
-					   bool (*is)(const struct task_struct *task))
-{
-	struct task_struct *task = NULL;
-	struct pid *pid;
-
-	rcu_read_lock();
-	while (!task && (pid = find_ge_pid(*nr, &init_pid_ns))) {
-		*nr = pid_nr(pid) + 1;
-		task = pid_task(pid, PIDTYPE_PID);
-		if (!task || is(task))
-			continue;
-		task = NULL;
-		cond_resched_rcu();
-	}
-	if (task)
-		get_task_struct(task);
-	rcu_read_unlock();
-
-	return task;
-}
-
-/**
- * klp_look_threads() - the part of klp_look_all() that is about threads with a PID
- * @look:	see klp_look_all()
- *
- * Context: Process context, may sleep.
- */
-void klp_look_threads(struct klp_look *look)
-{
-	struct task_struct *task;
-	int nr = 1;
-
-	KUNIT_STATIC_STUB_REDIRECT(klp_look_threads, look);
-
-	while ((task = klp_next_thread(&nr, klp_is_any))) {
-		klp_visit_task(look, task);
-		put_task_struct(task);
-		cond_resched();
+	for_each_possible_cpu(cpu) {
+		if (!cpu_online(cpu))
+			klp_visit_task(idle_task(cpu), NULL);
 	}
 }
 
@@ -482,13 +286,9 @@ void klp_look_threads(struct klp_look *look)
 void klp_look_all(struct klp_look *look)
 {
 	KUNIT_STATIC_STUB_REDIRECT(klp_look_all, look);
-	lockdep_assert_held(&klp_mutex);
-	lockdep_assert_cpus_held();
 
-	/* First, see above. */
-	klp_visit_idle(look);
-	klp_visit_exiting(look);
-	klp_look_threads(look);
+	klp_visit_offline();
+	klp_tasks_visit(klp_visit_task, look);
 }
 
 struct klp_visit_curr {
@@ -532,6 +332,14 @@ static int klp_visit_inside_locked(struct task_struct *task, void *unused)
 	return 0;
 }
 
+static void klp_visit_inside(struct task_struct *task, void *data)
+{
+	void (**visit)(struct task_struct *task) = data;
+
+	task_call_func(task, klp_visit_inside_locked, NULL);
+	(*visit)(task);
+}
+
 /**
  * klp_look_inside() - visit all threads that were inside when they last left a CPU
  * @visit:	called for each of them
@@ -542,15 +350,8 @@ static int klp_visit_inside_locked(struct task_struct *task, void *unused)
  */
 void klp_look_inside(void (*visit)(struct task_struct *task))
 {
-	struct task_struct *task;
-	int nr = 1;
-
-	while (!klp_look_clear() && (task = klp_next_thread(&nr, klp_is_inside))) {
-		task_call_func(task, klp_visit_inside_locked, NULL);
-		visit(task);
-		put_task_struct(task);
-		cond_resched();
-	}
+	if (!klp_look_clear())
+		klp_threads_visit(klp_task_is_inside, klp_visit_inside, &visit);
 }
 
 /**
@@ -582,6 +383,17 @@ bool klp_look_clear(void)
 }
 
 /**
+ * klp_look_nr_inside() - how many tasks are inside, as far as is known?
+ *
+ * Context: Any.
+ * Return: their number.
+ */
+unsigned int klp_look_nr_inside(void)
+{
+	return atomic_read(&klp_nr_inside);
+}
+
+/**
  * klp_look_stop() - stop looking
  *
  * Other CPUs can use the look for another grace period.
@@ -608,82 +420,6 @@ void klp_look_forget(void)
 	cpus_read_lock();
 	klp_look_all(NULL);
 	cpus_read_unlock();
-}
-
-/* The report */
-
-static const char *klp_what_it_does(struct task_struct *task)
-{
-	unsigned int state = READ_ONCE(task->__state);
-
-	if (state & __TASK_STOPPED)
-		return "is stopped";
-	if (state & __TASK_TRACED)
-		return "is stopped by its tracer";
-	if (state & TASK_FROZEN)
-		return "is frozen";
-	if (state & TASK_PARKED)
-		return "is parked";
-	if (state & TASK_INTERRUPTIBLE)
-		return "sleeps";
-	if (state & TASK_UNINTERRUPTIBLE)
-		return "sleeps uninterruptibly";
-
-	return task_curr(task) ? "runs" : "is runnable";
-}
-
-static void klp_blocker_fill(struct klp_blocker *blocker, struct task_struct *task,
-			     unsigned long addr)
-{
-	get_task_comm(blocker->comm, task);
-	blocker->pid = task->pid;
-	blocker->addr = addr;
-	blocker->kthread = task->flags & PF_KTHREAD;
-	blocker->does = klp_what_it_does(task);
-	blocker->nr_frames = stack_trace_save_tsk(task, blocker->frames,
-						  KLP_MAX_FRAMES, 0);
-}
-
-static struct task_struct *klp_seen_get(const struct klp_seen *seen)
-{
-	struct task_struct *task;
-
-	rcu_read_lock();
-	/* Pairs with klp_seen_remove(). */
-	task = smp_load_acquire(&seen->task);
-	if (task)
-		get_task_struct(task);
-	rcu_read_unlock();
-
-	return task;
-}
-
-/**
- * klp_look_blockers() - which tasks are inside?
- * @blockers:	filled in with what is known of them
- *
- * Context: Process context, may sleep.
- */
-void klp_look_blockers(struct klp_blockers *blockers)
-{
-	struct task_struct *task;
-	unsigned long addr;
-	unsigned int i;
-
-	blockers->nr_known = 0;
-	for (i = 0; i < ARRAY_SIZE(klp_seen); i++) {
-		task = klp_seen_get(&klp_seen[i]);
-		if (!task)
-			continue;
-		addr = READ_ONCE(klp_seen[i].addr);
-		if (addr)
-			klp_blocker_fill(&blockers->blocker[blockers->nr_known++],
-					 task, addr);
-		put_task_struct(task);
-	}
-
-	blockers->nr = max_t(unsigned int, atomic_read(&klp_nr_inside),
-			     blockers->nr_known);
 }
 
 /* Does the scheduler call klp_sched_out()? Set once, at boot. */
@@ -720,10 +456,10 @@ static int __init klp_look_init(void)
 	mutex_lock(&klp_mutex);
 	klp_look_start(&look);
 	/* On a busy host the time can be up before the task has left the CPU. */
-	for (tries = 0; tries < KLP_INIT_TRIES && !klp_is_inside(current); tries++)
+	for (tries = 0; tries < KLP_INIT_TRIES && !klp_task_is_inside(current); tries++)
 		schedule_timeout_uninterruptible(1);
 	klp_look_stop();
-	klp_look_works = klp_is_inside(current);
+	klp_look_works = klp_task_is_inside(current);
 	/* The look is freed with the rest of init memory. */
 	synchronize_rcu();
 	klp_look_forget();

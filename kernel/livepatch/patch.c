@@ -1,65 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a patch consists of: it is checked and shown when it is accepted, taken
- * apart when it is given back, and knows which of its objects are loaded.
+ * The life of a patch, from the time that it is accepted until its module may be
+ * unloaded.
  *
- * A patch module is referenced from the time that the patch is accepted until
- * it has been disabled and its last trace in sysfs is gone. A switch that takes
- * a patch out proves that no task is in any text of its module, and nobody can
- * get there any more, so that it may be unloaded then. A switch that was forced
- * proves no such thing, so the module stays for good.
+ *   load      klp_patch_load() finds out which of its objects are loaded, resolves their
+ *             functions and relocations, and adds the patch to klp_patches
+ *   enabled   objects are loaded and unloaded. klp_object_init_loaded() and
+ *             klp_object_free_loaded() follow that
+ *   free      the patch is removed from klp_patches and from sysfs. Then the reference
+ *             to its module is dropped
  *
- * A module that goes is forgotten as it is, with its functions and static calls
- * redirected, as nobody runs them any more but who still has one of its files in
- * sysfs. So what these reach is left as it is: the relocations for the module are
- * cleared when it comes back, and no patch is let go of before the module's files
- * are gone.
+ * A switch that removes a patch proves that no task is inside the text of its module. Its
+ * memory can be in use for longer, see referrers.c, so a work item waits for that. A
+ * switch that was forced proves nothing. Then the module stays loaded for good.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/kallsyms.h>
 #include <linux/livepatch.h>
 #include <linux/lockdep.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
-#include "../module/internal.h"
+#include "blockers.h"
+#include "guard.h"
+#include "hold.h"
 #include "patch.h"
+#include "referrers.h"
 #include "reloc.h"
 #include "symbol.h"
-#include "sysfs.h"
 #include "target.h"
 
 /* See patch.h. */
 DEFINE_MUTEX(klp_mutex);
 LIST_HEAD(klp_patches);
 
-/**
- * klp_object_name() - what an object is called
- * @obj:	the object
- *
- * Context: Any.
- * Return: the name of the module, or "vmlinux".
- */
-const char *klp_object_name(const struct klp_object *obj)
-{
-	return obj->name ?: "vmlinux";
-}
-
-/**
- * klp_object_loaded() - is an object there, so that it can be patched?
- * @obj:	the object
- *
- * Context: Caller holds klp_mutex.
- * Return: true if it is.
- */
-bool klp_object_loaded(const struct klp_object *obj)
-{
-	return !obj->name || obj->mod;
-}
+/* Patches that are being freed after they were enabled. Protected by klp_mutex. */
+static LIST_HEAD(klp_patches_freed);
 
 /* Freeing */
 
@@ -90,11 +73,11 @@ static void klp_free_objects(struct klp_patch *patch)
 }
 
 /**
- * klp_patch_unload() - forget what objects are there, nobody runs the patch
+ * klp_patch_unload() - undo klp_patch_load() for all objects
  * @patch:	a patch that could not be enabled
  *
- * What it has written to itself is taken back, so that it can be tried again.
- * Of a patch that was enabled it stays: its module may still use it.
+ * Its relocations are cleared, so that it can be enabled later. This is not done for a
+ * patch that was enabled, as its module may still use them.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  */
@@ -113,7 +96,7 @@ void klp_patch_unload(struct klp_patch *patch)
 }
 
 /**
- * klp_patch_free_start() - give a patch back, the part that needs klp_mutex
+ * klp_patch_free_start() - free a patch, the part that needs klp_mutex
  * @patch:	the patch, which is not enabled
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
@@ -127,28 +110,8 @@ void klp_patch_free_start(struct klp_patch *patch)
 }
 
 /*
- * Is there a module that klp_module_going() has forgotten, and that still has files
- * in sysfs? When these are gone it is unformed.
- */
-static bool klp_some_module_goes(void)
-{
-	const struct module *mod;
-	bool goes = false;
-
-	mutex_lock(&module_mutex);
-	list_for_each_entry(mod, &modules, list) {
-		if (READ_ONCE(mod->state) == MODULE_STATE_GOING &&
-		    !READ_ONCE(mod->klp_alive))
-			goes = true;
-	}
-	mutex_unlock(&module_mutex);
-
-	return goes;
-}
-
-/*
- * The last users of the kobject can be readers and writers of sysfs files, who
- * take klp_mutex.
+ * Readers and writers of sysfs files can be the last users of the kobject, and take
+ * klp_mutex.
  */
 static void klp_patch_free_kobj(struct klp_patch *patch)
 {
@@ -158,14 +121,14 @@ static void klp_patch_free_kobj(struct klp_patch *patch)
 
 static void klp_patch_put_module(struct klp_patch *patch)
 {
-	/* Where tasks may still be in its text, the module must stay. */
+	/* If the patch was forced out tasks can be inside its text, and stay there. */
 	if (!patch->forced)
 		module_put(patch->mod);
 }
 
 /**
- * klp_patch_free_finish() - give a patch back, the part that must not hold it
- * @patch:	the patch, which was never enabled, and may be gone afterwards
+ * klp_patch_free_finish() - free a patch, the part that must not hold klp_mutex
+ * @patch:	the patch, which was never enabled, and can be gone afterwards
  *
  * Context: Process context, may sleep.
  */
@@ -175,19 +138,90 @@ void klp_patch_free_finish(struct klp_patch *patch)
 	klp_patch_put_module(patch);
 }
 
-/* Those that are no longer in use and are being given back, under klp_mutex. */
-static LIST_HEAD(klp_patches_freed);
+/*
+ * Tasks that refer to a module are looked for in intervals that grow. From so long an
+ * interval on they are nudged as well.
+ */
+#define KLP_NUDGE_REFERRER_MS	1000
+#define KLP_MAX_REFERRER_MS	16000
 
-/* Others can still lead to a patch that was in use. */
+/* A task that is missed in one pass, as its PID changes, is not missed in the next one. */
+#define KLP_CLEAN_PASSES	2
+
+/* After so long the log names the tasks, and then less and less often. */
+#define KLP_MIN_REFERRER_LOG	(15 * HZ)
+#define KLP_MAX_REFERRER_LOG	(3600 * HZ)
+
+/**
+ * struct klp_release - what is done with tasks that refer to a module
+ * @patch:	the patch of the module
+ * @nudge:	make them leave their system calls
+ * @log:	name them in the log
+ * @nr_logged:	how many were named
+ */
+struct klp_release {
+	const struct klp_patch *patch;
+	bool nudge;
+	bool log;
+	unsigned int nr_logged;
+};
+
+static void klp_visit_referrer(struct task_struct *task, void *data)
+{
+	struct klp_release *release = data;
+
+	if (release->nudge)
+		klp_hold_nudge(task);
+	/* klp_mutex is held, and there can be as many as a user wants. */
+	if (release->log && release->nr_logged++ < KLP_MAX_BLOCKERS)
+		pr_warn("'%s': the module stays loaded, as %s:%d may use its memory\n",
+			release->patch->mod->name, task->comm, task->pid);
+}
+
+/* Wait until no task refers to the memory of the patch module. */
+static void klp_patch_wait_unused(struct klp_patch *patch)
+{
+	struct klp_release release = { .patch = patch };
+	unsigned long interval = KLP_MIN_REFERRER_LOG, log_at = jiffies + interval;
+	unsigned int ms = 1, nr, clean = 0;
+
+	if (patch->forced)
+		return;
+
+	for (;;) {
+		mutex_lock(&klp_mutex);
+		release.nr_logged = 0;
+		nr = klp_referrers_visit(patch->mod, patch->waiter,
+					 klp_visit_referrer, &release);
+		mutex_unlock(&klp_mutex);
+		clean = nr ? 0 : clean + 1;
+		if (clean == KLP_CLEAN_PASSES)
+			return;
+		if (clean)
+			continue;
+
+		if (release.nr_logged > KLP_MAX_BLOCKERS)
+			pr_warn("'%s':   and %u more tasks\n", patch->mod->name,
+				release.nr_logged - KLP_MAX_BLOCKERS);
+		msleep(ms);
+		if (release.log) {
+			interval = min(2 * interval, KLP_MAX_REFERRER_LOG);
+			log_at = jiffies + interval;
+		}
+		ms = min(2 * ms, KLP_MAX_REFERRER_MS);
+		release.nudge = ms >= KLP_NUDGE_REFERRER_MS;
+		release.log = time_after_eq(jiffies, log_at);
+	}
+}
+
 static void klp_patch_free_work(struct work_struct *work)
 {
 	struct klp_patch *patch = container_of(work, struct klp_patch, free_work);
 
 	klp_patch_free_kobj(patch);
-	while (klp_some_module_goes())
-		schedule_timeout_uninterruptible(1);
+	klp_patch_wait_unused(patch);
 
-	/* Who finds it in the list no more may free it. */
+	/* When the patch is on no list its module may be freed. */
 	mutex_lock(&klp_mutex);
 	list_del_init(&patch->list);
 	klp_patch_put_module(patch);
@@ -195,10 +229,11 @@ static void klp_patch_free_work(struct work_struct *work)
 }
 
 /**
- * klp_patch_free_async() - give a patch back, also from its own sysfs file
- * @patch:	the patch, which is not enabled
+ * klp_patch_free_async() - free a patch that was enabled
+ * @patch:	the patch, which is not enabled any more
  *
- * Who uses the patch's sysfs files is waited for elsewhere.
+ * A work item does the rest, as the caller can be a writer of one of the patch's sysfs
+ * files.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  */
@@ -209,39 +244,52 @@ void klp_patch_free_async(struct klp_patch *patch)
 	schedule_work(&patch->free_work);
 }
 
-static bool klp_patch_goes(const struct module *mod)
+/* The patch of a module that is being freed, or NULL. */
+static struct klp_patch *klp_patch_find_freed(const struct module *mod)
 {
-	const struct klp_patch *patch;
-	bool goes = false;
+	struct klp_patch *patch;
 
-	mutex_lock(&klp_mutex);
+	lockdep_assert_held(&klp_mutex);
+
 	list_for_each_entry(patch, &klp_patches_freed, list) {
 		if (patch->mod == mod)
-			goes = true;
+			return patch;
 	}
-	mutex_unlock(&klp_mutex);
 
-	return goes;
+	return NULL;
 }
 
 /**
- * klp_patch_free_wait() - wait until the patches of a module have been given back
- * @mod:	the module, which must not be freed before; or one that has none
+ * klp_patch_free_wait() - wait until the patch of a module has been freed
+ * @mod:	the module, which may have no patch
+ *
+ * The current task has the address of the module on its stack, and does not count as a
+ * task that refers to it.
  *
  * Context: Process context, may sleep. Takes klp_mutex.
  */
 void klp_patch_free_wait(const struct module *mod)
 {
-	while (klp_patch_goes(mod))
+	struct klp_patch *patch;
+
+	for (;;) {
+		mutex_lock(&klp_mutex);
+		patch = klp_patch_find_freed(mod);
+		if (patch)
+			patch->waiter = current;
+		mutex_unlock(&klp_mutex);
+		if (!patch)
+			return;
 		schedule_timeout_uninterruptible(1);
+	}
 }
 
 /**
  * klp_patch_is_listed() - is a patch in use?
- * @patch:	what may be one
+ * @patch:	an address that may be that of a patch
  *
  * Context: Caller holds klp_mutex.
- * Return: true if it is enabled, or has been and is not given back yet.
+ * Return: true if it is enabled, or was enabled and is not freed yet.
  */
 bool klp_patch_is_listed(const struct klp_patch *patch)
 {
@@ -261,147 +309,37 @@ bool klp_patch_is_listed(const struct klp_patch *patch)
 	return false;
 }
 
-static bool klp_same_symbol(const struct klp_func *a, const struct klp_func *b)
-{
-	/* Position 0 means that there is one, and that is the first. */
-	return !strcmp(a->old_name, b->old_name) &&
-	       (a->old_sympos ?: 1) == (b->old_sympos ?: 1);
-}
-
-static int klp_check_func(const struct klp_object *obj,
-			  const struct klp_func *func)
-{
-	const char *objname = klp_object_name(obj);
-	const struct klp_func *other;
-
-	if (!func->old_name || !*func->old_name) {
-		pr_err("a function of object '%s' has no name\n", objname);
-		return -EINVAL;
-	}
-
-	if (strlen(func->old_name) >= KSYM_NAME_LEN) {
-		pr_err("a function name of object '%s' is too long\n", objname);
-		return -EINVAL;
-	}
-
-	if (!func->new_func) {
-		pr_err("function '%s' of object '%s' has no replacement\n",
-		       func->old_name, objname);
-		return -EINVAL;
-	}
-
-	for (other = obj->funcs; other != func; other++) {
-		if (klp_same_symbol(other, func)) {
-			pr_err("function '%s,%lu' of object '%s' is there twice\n",
-			       func->old_name, func->old_sympos ?: 1, objname);
-			return -EINVAL;
-		}
-	}
-
-	return 0;
-}
-
-/* Without any functions, objects may share the end of a table. */
-static bool klp_share_funcs(const struct klp_object *a,
-			    const struct klp_object *b)
-{
-	const struct klp_func *end_a, *end_b;
-
-	klp_for_each_func_static(a, end_a)
-		;
-	klp_for_each_func_static(b, end_b)
-		;
-
-	return a->funcs < end_b && b->funcs < end_a;
-}
-
-static int klp_check_object(const struct klp_patch *patch,
-			    const struct klp_object *obj)
-{
-	const struct klp_object *other;
-	const struct klp_func *func;
-	int ret;
-
-	if (obj->name && (!*obj->name || !strcmp(obj->name, "vmlinux"))) {
-		pr_err("'%s' is not the name of a module\n", obj->name);
-		return -EINVAL;
-	}
-
-	if (obj->name && strlen(obj->name) >= MODULE_NAME_LEN) {
-		pr_err("an object name of patch '%s' is too long\n",
-		       patch->mod->name);
-		return -EINVAL;
-	}
-
-	if (!obj->funcs) {
-		pr_err("object '%s' of patch '%s' has no functions\n",
-		       obj->name, patch->mod->name);
-		return -EINVAL;
-	}
-
-	for (other = patch->objs; other != obj; other++) {
-		if (!strcmp(klp_object_name(other), klp_object_name(obj))) {
-			pr_err("object '%s' is there twice\n",
-			       klp_object_name(obj));
-			return -EINVAL;
-		}
-		if (klp_share_funcs(other, obj)) {
-			pr_err("objects '%s' and '%s' share their functions\n",
-			       klp_object_name(other), klp_object_name(obj));
-			return -EINVAL;
-		}
-	}
-
-	klp_for_each_func_static(obj, func) {
-		ret = klp_check_func(obj, func);
-		if (ret)
-			return ret;
-	}
-
-	return 0;
-}
-
 /**
- * klp_patch_check() - is what somebody calls a patch well-formed?
- * @patch:	the patch, of which nothing is changed
+ * klp_patches_freed_memory() - add the memory of the patch modules that are being freed
+ * @memory:	set to which it is added
  *
- * Context: Process context.
- * Return: 0, or -EINVAL with a line in the log that says why not.
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0, or -ENOMEM.
  */
-int klp_patch_check(const struct klp_patch *patch)
+int klp_patches_freed_memory(struct klp_ranges *memory)
 {
-	const struct klp_object *obj;
-	int ret;
+	const struct klp_patch *patch;
+	int ret = 0;
 
-	if (!patch || !patch->mod || !patch->objs) {
-		pr_err("a patch has no %s\n",
-		       patch && patch->mod ? "objects" : "module");
-		return -EINVAL;
-	}
+	lockdep_assert_held(&klp_mutex);
 
-	if (!is_livepatch_module(patch->mod)) {
-		pr_err("module %s is not marked as a livepatch module\n",
-		       patch->mod->name);
-		return -EINVAL;
-	}
+	list_for_each_entry(patch, &klp_patches_freed, list)
+		ret = ret ?: klp_referrers_add_memory(memory, patch->mod);
 
-	klp_for_each_object_static(patch, obj) {
-		ret = klp_check_object(patch, obj);
-		if (ret)
-			return ret;
-	}
-
-	return 0;
+	return ret;
 }
+
+/* Loading */
 
 static int klp_func_size(const char *what, const struct klp_func *func,
 			 void *addr, unsigned long *size)
 {
-	if (kallsyms_lookup_size_offset((unsigned long)addr, size, NULL))
-		return 0;
+	int ret = klp_symbol_size((unsigned long)addr, size);
 
-	pr_err("kallsyms size lookup failed for '%s'%s\n", func->old_name, what);
-	return -ENOENT;
+	if (ret == -ENOENT)
+		pr_err("kallsyms size lookup failed for '%s'%s: no symbol begins there\n",
+		       func->old_name, what);
+	return ret;
 }
 
 static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
@@ -431,7 +369,7 @@ static int klp_init_func_loaded(struct klp_object *obj, struct klp_func *func)
 }
 
 /**
- * klp_object_init_loaded() - do what can only be done while an object is there
+ * klp_object_init_loaded() - resolve the functions and relocations of an object
  * @patch:	the patch
  * @obj:	one of its objects, which is loaded
  *
@@ -468,8 +406,8 @@ err:
 }
 
 /**
- * klp_object_free_loaded() - undo klp_object_init_loaded(), but the relocations
- * @obj:	one of its objects, a module that is not patched
+ * klp_object_free_loaded() - undo klp_object_init_loaded(), except for the relocations
+ * @obj:	a module that is not patched
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  */
@@ -483,9 +421,8 @@ void klp_object_free_loaded(struct klp_object *obj)
 }
 
 /*
- * No reference is taken to the module: it may go at any time, which
- * klp_module_going() hears of. From then on, or before klp_module_coming(), it
- * does not count as loaded.
+ * No reference to the module is taken. It counts as loaded from klp_module_coming() to
+ * klp_module_going().
  */
 static void klp_find_module(struct klp_object *obj)
 {
@@ -501,29 +438,8 @@ static void klp_find_module(struct klp_object *obj)
 	rcu_read_unlock_sched();
 }
 
-static int klp_init_object(struct klp_patch *patch, struct klp_object *obj)
+static void klp_init_func(struct klp_object *obj, struct klp_func *func)
 {
-	struct klp_func *func;
-	int ret;
-
-	ret = klp_sysfs_add_object(patch, obj);
-	if (ret)
-		return ret;
-
-	klp_for_each_func(obj, func) {
-		ret = klp_sysfs_add_func(obj, func);
-		if (ret)
-			return ret;
-	}
-
-	klp_find_module(obj);
-
-	return klp_object_loaded(obj) ? klp_object_init_loaded(patch, obj) : 0;
-}
-
-static void klp_init_func_early(struct klp_object *obj, struct klp_func *func)
-{
-	klp_sysfs_init_func(func);
 	list_add_tail(&func->node, &obj->func_list);
 	INIT_LIST_HEAD(&func->stack_node);
 	func->target = NULL;
@@ -532,12 +448,10 @@ static void klp_init_func_early(struct klp_object *obj, struct klp_func *func)
 	func->transition = false;
 }
 
-static void klp_init_object_early(struct klp_patch *patch,
-				  struct klp_object *obj)
+static void klp_init_object(struct klp_patch *patch, struct klp_object *obj)
 {
 	struct klp_func *func;
 
-	klp_sysfs_init_object(obj);
 	list_add_tail(&obj->node, &patch->obj_list);
 	INIT_LIST_HEAD(&obj->func_list);
 	obj->mod = NULL;
@@ -545,48 +459,54 @@ static void klp_init_object_early(struct klp_patch *patch,
 	obj->relocated = false;
 
 	klp_for_each_func_static(obj, func)
-		klp_init_func_early(obj, func);
+		klp_init_func(obj, func);
 }
 
-static void klp_init_patch_early(struct klp_patch *patch)
+/**
+ * klp_patch_init() - set the fields of a patch that are not the author's
+ * @patch:	the patch, after klp_check_patch()
+ *
+ * Nothing that an earlier attempt to enable it has left there matters.
+ *
+ * Context: Process context. Caller holds klp_mutex.
+ */
+void klp_patch_init(struct klp_patch *patch)
 {
 	struct klp_object *obj;
 
-	klp_sysfs_init_patch(patch);
+	lockdep_assert_held(&klp_mutex);
+
 	INIT_LIST_HEAD(&patch->list);
 	INIT_LIST_HEAD(&patch->obj_list);
 	INIT_WORK(&patch->free_work, klp_patch_free_work);
+	patch->waiter = NULL;
 	patch->enabled = false;
 	patch->forced = false;
 
 	klp_for_each_object_static(patch, obj)
-		klp_init_object_early(patch, obj);
+		klp_init_object(patch, obj);
 }
 
 /**
- * klp_patch_init() - accept a patch
- * @patch:	the patch, which is well-formed, and whose module is referenced
+ * klp_patch_load() - find out which objects of a patch are loaded, and list the patch
+ * @patch:	the patch, after klp_patch_init(); its module is referenced
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
- * Return: 0, or an error of kobject_add() or klp_object_init_loaded(). Also
- *	   after an error klp_patch_free_start() and klp_patch_free_finish()
- *	   must follow.
+ * Return: 0, or an error of klp_object_init_loaded(). Also after an error
+ *	   klp_patch_free_start() and klp_patch_free_finish() must follow.
  */
-int klp_patch_init(struct klp_patch *patch)
+int klp_patch_load(struct klp_patch *patch)
 {
 	struct klp_object *obj;
 	int ret;
 
 	lockdep_assert_held(&klp_mutex);
 
-	klp_init_patch_early(patch);
-
-	ret = klp_sysfs_add_patch(patch);
-	if (ret)
-		return ret;
-
 	klp_for_each_object(patch, obj) {
-		ret = klp_init_object(patch, obj);
+		klp_find_module(obj);
+		if (!klp_object_loaded(obj))
+			continue;
+		ret = klp_object_init_loaded(patch, obj);
 		if (ret)
 			return ret;
 	}

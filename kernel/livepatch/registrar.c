@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which tasks may be about to set a kprobe that they asked for before a switch
- * claimed its text?
+ * Record the tasks that call register_kprobe(), to find those that passed its blacklist
+ * check before a switch claimed the text.
  *
- * register_kprobe() asks arch_within_kprobe_blacklist() whether it may set a probe. It
- * is refused if the text is claimed, see guard.c. But a task can have asked before the
- * claim, and add its probe after it. It is inside register_kprobe() all that time. So
- * each task that asks is recorded, with the number of the look that was under way, or
- * was the last:
+ * register_kprobe() calls arch_within_kprobe_blacklist(), which refuses a kprobe in claimed
+ * text, see kprobe.c. But a task can pass this check before the claim, and add its kprobe
+ * after it. The task is inside register_kprobe() all that time. So each task that is
+ * checked is recorded, with the number of the current look, or of the last one:
  *
- *   no record         the task has not asked. When it does it sees the claim
- *   of this look      the task has asked after the claim, and has seen it
- *   of an older look  the task asked before the claim. If it is inside
+ *   no record         the task has not been checked. When it is, it sees the claim
+ *   of this look      the task was checked after the claim, and has seen it
+ *   of an older look  the task was checked before the claim. If it is inside
  *                     register_kprobe(), it blocks the switch
  *
- * All of this is under one lock. A task is recorded before it reads the claims. A look
- * gets its number after the claims were made. So a task that reads the claims too early
- * has a record of an older look.
+ * One lock protects the records and the number. A task is recorded before it reads the
+ * claims. The number is incremented after the claims have been made. So a task that reads
+ * the claims too early has a record of an older look.
  *
- * When a switch has succeeded, each task with an older record was seen outside of
- * register_kprobe(). These records are dropped. If there were more tasks than records,
- * each task counts as one that asked before, until the next switch has succeeded.
+ * When a switch has succeeded, each task with an older record has been seen outside of
+ * register_kprobe(), and these records are dropped. If a task finds no free record, every
+ * task without a record counts as checked before the claim, until a later switch has
+ * succeeded.
  */
 
 #include <linux/jump_label.h>

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Livepatch relocations: how a patch reaches symbols that are not exported.
+ * Write livepatch relocations, by which a patch refers to symbols that are not exported.
  *
- *   section   .klp.rela.<object>.<section>		what to write where
- *   symbol    .klp.sym.<object>.<symbol>,<sympos>	whose address
+ *   section   .klp.rela.<object>.<section>		what is written where
+ *   symbol    .klp.sym.<object>.<symbol>,<sympos>	to which symbol it refers
  *
- * Those of vmlinux are written by the module loader, through
- * klp_apply_section_relocs(). Those of a module are written when patch and
- * module are both there. When it comes back they are cleared and written again.
+ * Relocations for vmlinux are written by the module loader, which calls
+ * klp_apply_section_relocs(). Relocations for a module are written when both the patch
+ * and the module are loaded. When the module is unloaded they stay: a task can still be
+ * in a replacement that uses them. When the module is loaded again, they are cleared and
+ * written again.
  *
- * The names, indices and offsets come from a file that somebody made. Nothing is
- * written before all of a section was looked at, and what fails half way is
- * cleared again.
+ * The names, indices and offsets come from a file, and are not trusted. A section is
+ * checked as a whole before anything is written. If writing it fails half way, what was
+ * written is cleared.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -28,7 +30,6 @@
 #include <linux/string.h>
 #include <asm/livepatch.h>
 #include "fault.h"
-#include "keys.h"
 #include "patch.h"
 #include "reloc.h"
 #include "symbol.h"
@@ -85,7 +86,7 @@ static void klp_reloc_init(struct klp_reloc *reloc, struct module *mod,
 	};
 }
 
-/* What the section applies to, which must exist. */
+/* The section that a relocation section applies to, which must exist. */
 static const Elf_Shdr *klp_reloc_target(const struct klp_reloc *reloc)
 {
 	return &reloc->sechdrs[reloc->sechdrs[reloc->secndx].sh_info];
@@ -119,7 +120,7 @@ static const char *klp_take(const char *from, char delimiter, char *to,
 	return end + 1;
 }
 
-/* What object is the section for? Only then is its name known to be one. */
+/* Which object is the section for? After that its name is known to be well-formed. */
 static int klp_reloc_object(const struct klp_reloc *reloc, char *objname,
 			    size_t size)
 {
@@ -140,7 +141,7 @@ static int klp_reloc_object(const struct klp_reloc *reloc, char *objname,
 	return -EINVAL;
 }
 
-/* Does the section apply to what its name says? Another index is a mistake. */
+/* The name of a relocation section and its index must agree on what it applies to. */
 static int klp_reloc_check_target(const struct klp_reloc *reloc)
 {
 	const char *target = klp_reloc_target_name(reloc);
@@ -153,13 +154,13 @@ static int klp_reloc_check_target(const struct klp_reloc *reloc)
 	return -EINVAL;
 }
 
-struct klp_symbol {
+struct klp_symbol_name {
 	char objname[MODULE_NAME_LEN];
 	char name[KSYM_NAME_LEN];
 	unsigned long pos;
 };
 
-static int klp_reloc_parse_symbol(const char *from, struct klp_symbol *symbol)
+static int klp_reloc_parse_symbol(const char *from, struct klp_symbol_name *symbol)
 {
 	size_t prefix = str_has_prefix(from, KLP_SYM_PREFIX);
 	const char *rest = NULL;
@@ -184,8 +185,7 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc,
 {
 	Elf_Sym *sym = &reloc->symtab[ELF_R_SYM(rela->r_info)];
 	const char *name = reloc->strtab + sym->st_name;
-	const char *target = klp_reloc_target_name(reloc);
-	struct klp_symbol symbol;
+	struct klp_symbol_name symbol;
 	unsigned long addr;
 	bool in_vmlinux;
 	int ret;
@@ -200,9 +200,9 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc,
 		return ret;
 
 	/*
-	 * What is in vmlinux is there when the patch is loaded, so it is written
-	 * then, before the patch's jump labels, static calls and alternatives
-	 * are set up, and not when some module comes.
+	 * Symbols of vmlinux are resolved when the patch is loaded, before its jump
+	 * labels, static calls and alternatives are set up, and not when a module is
+	 * loaded later.
 	 */
 	in_vmlinux = !strcmp(symbol.objname, KLP_VMLINUX);
 	if (in_vmlinux && !for_vmlinux) {
@@ -210,7 +210,7 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc,
 		       symbol.name);
 		return -EINVAL;
 	}
-	/* And what is in a module can go before the patch does. */
+	/* A module can be unloaded before the patch is. */
 	if (!in_vmlinux && for_vmlinux) {
 		pr_err("invalid access to symbol '%s' of module '%s' from vmlinux-specific livepatch relocation section\n",
 		       symbol.name, symbol.objname);
@@ -222,20 +222,14 @@ static int klp_reloc_resolve(const struct klp_reloc *reloc,
 	if (ret)
 		return ret;
 
-	if (!klp_key_fits(target, symbol.name, addr, rela->r_addend)) {
-		pr_err("section %s makes no keys of what is in %s\n",
-		       reloc->name, target);
-		return -EINVAL;
-	}
-
 	sym->st_value = addr;
 	return 0;
 }
 
 /*
- * Is what is written in the section that it is meant for, and that in memory?
- * What is written when a module comes is cleared when it comes back, so it must still
- * be there then, which init sections are not.
+ * Is the place that is written inside the section that the relocation applies to, and is
+ * that section in memory? Relocations for a module are cleared later, so they must not be
+ * in an init section, which is freed.
  */
 static bool klp_reloc_fits(const struct klp_reloc *reloc, const Elf_Rela *rela,
 			   bool for_vmlinux)
@@ -251,7 +245,7 @@ static bool klp_reloc_fits(const struct klp_reloc *reloc, const Elf_Rela *rela,
 	       within(target->sh_addr + rela->r_offset + size - 1, reloc->mod);
 }
 
-/* Look at all of a section, and find its symbols. */
+/* Check all relocations of a section, and resolve their symbols. */
 static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 {
 	unsigned long i, symndx;
@@ -286,8 +280,8 @@ static int klp_reloc_check(const struct klp_reloc *reloc, bool for_vmlinux)
 }
 
 /*
- * Stops, with a line in the log, at the first place that does not hold what was
- * to be written there. So it also undoes what was only begun.
+ * Stops, with a line in the log, at the first place that does not contain what was to be
+ * written there. So it also undoes a section that was written half way.
  */
 static void klp_reloc_undo(const struct klp_reloc *reloc)
 {
@@ -296,8 +290,8 @@ static void klp_reloc_undo(const struct klp_reloc *reloc)
 }
 
 /*
- * Nothing is compared: the symbols may be used elsewhere, too, and have been given
- * other addresses since.
+ * The contents are not compared, as the symbols can have got other addresses since, for
+ * another section.
  */
 static void klp_reloc_clear_written(const struct klp_reloc *reloc)
 {
@@ -322,15 +316,15 @@ static int klp_reloc_write(const struct klp_reloc *reloc, bool for_vmlinux)
 	ret = klp_fault(-ENOEXEC) ?:
 	      apply_relocate_add(reloc->sechdrs, reloc->strtab, reloc->symndx,
 				 reloc->secndx, reloc->mod);
-	/* Nothing is undone of what the module is not loaded without. */
+	/* If a relocation for vmlinux fails, the module is not loaded. */
 	if (ret && !for_vmlinux)
 		klp_reloc_undo(reloc);
 	return ret;
 }
 
 /*
- * Tables that are read when the patch is loaded, and partly sorted. What a module
- * that may come later has to add to them would come too late, or elsewhere.
+ * Tables that are read when the patch is loaded, and in part sorted. A relocation that is
+ * written later would come too late, or would change another entry.
  */
 static const char * const klp_load_sections[] = {
 	"__jump_table",
@@ -369,7 +363,7 @@ static const char * const klp_load_sections[] = {
 	".gnu.linkonce.this_module",
 };
 
-/* Is what a section applies to still what it was when the module is there? */
+/* May a section be written later, when a module is loaded? */
 static int klp_reloc_can_wait(const struct klp_reloc *reloc)
 {
 	const char *target = klp_reloc_target_name(reloc);
@@ -404,8 +398,8 @@ static int klp_reloc_can_wait(const struct klp_reloc *reloc)
  *	   refers to a symbol that does not exist or is not a livepatch symbol,
  *	   or to a place outside its target, names a symbol that is not found or
  *	   is ambiguous, is for a module and names a symbol of vmlinux, or
- *	   applies to what the loader uses, to another section than its name
- *	   says, or to a table of keys, and is none;
+ *	   applies to a table that is read when the patch is loaded, or to
+ *	   another section than its name says;
  *	   -ENOEXEC if an address does not fit, or the place is not empty.
  */
 int klp_apply_section_relocs(struct module *pmod, Elf_Shdr *sechdrs,
@@ -460,7 +454,7 @@ static int klp_reloc_match(const struct klp_patch *patch,
 	return 1;
 }
 
-/* All sections before that one were written. */
+/* Clear the sections before an index, all of which were written. */
 static void klp_reloc_clear_before(struct klp_patch *patch,
 				   struct klp_object *obj, unsigned int end)
 {
@@ -513,7 +507,7 @@ int klp_reloc_apply(struct klp_patch *patch, struct klp_object *obj)
 
 /**
  * klp_reloc_clear() - undo klp_reloc_apply(), if that was done
- * @patch:	the patch, whose new functions nobody runs
+ * @patch:	the patch
  * @obj:	one of its objects
  *
  * Context: Process context, may sleep. Caller holds klp_mutex. Takes

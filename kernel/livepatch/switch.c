@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The switch: a set of edits, made for all tasks at once, or not at all.
+ * The switch: make a set of edits for all tasks at once, or not at all.
  *
- *   prepare   running   sort the edits and the text that must be idle, encode
- *                       what is to be written
- *   look      running   look at each task that does not run, and from here on at
- *                       each that leaves a CPU; wait until no task is inside
- *   check     running   map the text that is written; no kprobe is in it, and it is
- *                       as it must be
+ *   prepare   running   find the static calls, sort everything
+ *   look      running   look at each task that does not run, and from here on at each
+ *                       task that leaves a CPU; wait until no task is inside
+ *   check     running   map the pages that are written; check that the claimed text has no
+ *                       kprobe, and that the bytes to be written have the expected values
  *   stop      stopped   every CPU is in klp_window() with interrupts off
  *   write     stopped   if no task is inside: in steps, after each of which all CPUs
  *                       serialise
  *   finish    running   unmap, report, free
  *
- * The CPUs are stopped if no task was found inside while they ran, and not before.
- * Whatever fails, the text is as it was: nothing is written before the last check.
- * While the CPUs are stopped, nothing takes a lock, allocates, prints or edits a page
- * table: each of these may have to wait for another CPU, and none makes progress.
+ * The CPUs are stopped only when no task is known to be inside. When they have stopped,
+ * this is checked once more, and nothing is written before. So after a failure the text is
+ * as it was. While the CPUs are stopped, nothing takes a lock, allocates, prints or edits a
+ * page table. Each of these may wait for another CPU, which makes no progress then.
  *
- * The text of a module that is being loaded is written without stopping any CPU, as
- * no task can be in it, see klp_switch_still().
- *
- * Locks, outermost first, in the order of all code that pokes text: klp_mutex,
- * cpus_read_lock(), text_mutex. CPUs must not come and go between the look and the
- * stop. The text must not change between the check and the write.
+ * Lock order, outermost first: klp_mutex, cpus_read_lock(), text_mutex. Other code that
+ * changes text takes the last two in the same order. CPUs must not come or go between the
+ * look and the stop. The text must not change between the check and the write.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -51,11 +47,12 @@
 #include "calls.h"
 #include "fault.h"
 #include "grow.h"
-#include "guard.h"
 #include "hold.h"
+#include "kprobe.h"
 #include "ladder.h"
 #include "look.h"
 #include "patch.h"
+#include "referrers.h"
 #include "registrar.h"
 #include "switch.h"
 
@@ -83,7 +80,7 @@ static u64 klp_run_until;
  * klp_switch_alloc() - begin a set of edits
  * @name:	name of the patch
  * @op:		name of the operation
- * @mode:	what has to be idle
+ * @mode:	in which text no task may be
  *
  * Context: Process context, may sleep.
  * Return: the empty set, or NULL if there is no memory.
@@ -111,6 +108,7 @@ static void klp_switch_free_rcu(struct rcu_head *rcu)
 
 	klp_ranges_free(&sw->unprobed);
 	klp_ranges_free(&sw->look.registrars);
+	klp_ranges_free(&sw->look.memory);
 	klp_ranges_free(&sw->look.text);
 	klp_moves_free(&sw->moves);
 	kvfree(sw->edits);
@@ -151,11 +149,11 @@ static int klp_switch_add_edit(struct klp_switch *sw,
  * @sw:		the set
  * @func:	the function
  * @site:	its site
- * @from:	where its entry goes now, NULL for the function itself
- * @to:		where it must go, NULL for the function itself
+ * @from:	the replacement that it goes to now, NULL for the function itself
+ * @to:		the replacement that it has to go to, NULL for the function itself
  *
- * Static calls of the function follow. The text that must be idle for it is the
- * caller's to add.
+ * Edits of static calls follow from it. The caller adds the text in which no task may
+ * be.
  *
  * Context: Process context, may sleep.
  * Return: 0, -ERANGE if the jump does not reach @to, or -ENOMEM.
@@ -217,6 +215,8 @@ static void __kprobes klp_window_step(struct klp_window *window,
 
 	if (step == KLP_STEP_TRAP) {
 		window->clear = klp_look_clear();
+		/* What leaves a CPU from here on is the stopper. */
+		WRITE_ONCE(sw->look.switched, window->clear);
 		/* All have woken up, and the caller may not run for long. */
 		cpu_idle_poll_ctrl(false);
 		window->polls = false;
@@ -317,46 +317,32 @@ static int klp_switch_stop(struct klp_switch *sw)
 	return window.clear ? 0 : -EBUSY;
 }
 
-/*
- * Does key or text of a static call not say any more what it did when it was found?
- * Who has set the key and not yet written the text waits for text_mutex.
- */
-static bool klp_switch_call_changed(const struct klp_edit *edit)
-{
-	return !klp_edit_fits(edit) || READ_ONCE(edit->key->func) != edit->func;
-}
-
-/* Nobody else may change the entry of a function. */
-static bool klp_switch_entry_changed(const struct klp_edit *edit)
+/* Only static_call_update() may change bytes that are to be edited: a call. */
+static bool klp_edit_is_changed(const struct klp_edit *edit)
 {
 	return !edit->key && !klp_edit_fits(edit);
 }
 
-/*
- * Is a call about to be updated that leads to what goes? Its owner waits for
- * text_mutex; let him have it.
- */
-static bool klp_switch_call_pending(const struct klp_edit *edit)
+/* static_call_update() has set the key of a call, and waits for text_mutex. */
+static bool klp_edit_is_pending(const struct klp_edit *edit)
 {
-	return edit->gone && klp_edit_fits(edit) &&
+	return edit->key && klp_edit_fits(edit) &&
 	       READ_ONCE(edit->key->func) != edit->func;
 }
 
-/* What goes elsewhere now is no matter of ours any more. */
-static void klp_switch_drop_changed(struct klp_switch *sw)
+/* Calls that were updated since they were found are correct. */
+static void klp_switch_drop_updated(struct klp_switch *sw)
 {
 	unsigned int i, kept = 0;
 
 	for (i = 0; i < sw->nr_edits; i++) {
-		const struct klp_edit *edit = &sw->edits[i];
-
-		if (!edit->key || !klp_switch_call_changed(edit))
-			sw->edits[kept++] = *edit;
+		if (klp_edit_fits(&sw->edits[i]))
+			sw->edits[kept++] = sw->edits[i];
 	}
 	sw->nr_edits = kept;
 }
 
-/* Where the first edit is of which that is so, or 0. */
+/* The address of the first edit of which @is is true, or 0. */
 static unsigned long klp_switch_find(const struct klp_switch *sw,
 				     bool (*is)(const struct klp_edit *edit))
 {
@@ -370,39 +356,54 @@ static unsigned long klp_switch_find(const struct klp_switch *sw,
 	return 0;
 }
 
+/*
+ * A kprobe can be left over from a module that was unloaded, in text of another module by
+ * now. kprobes take an INT3 there for their own, and klp_int3() is not called. So none
+ * is written. In a module that is being loaded no CPU executes the bytes meanwhile. In
+ * one that is being unloaded only an NMI could, and the module has unregistered its
+ * handlers.
+ */
+static void klp_switch_no_traps(struct klp_switch *sw)
+{
+	struct klp_edit *edit;
+
+	for (edit = sw->edits; edit < sw->edits + sw->nr_edits; edit++)
+		edit->no_trap = klp_edit_probed(edit);
+}
+
 /**
- * klp_switch_look() - is the text as it must be?
+ * klp_switch_look() - may the text be written?
  * @sw:		the set
  *
- * A probe is looked for first, as it changes the text as well. After a prescan
- * none can be added any more where probes are claimed, see guard.c, nor in text that
- * is still, see klp_guard_settle(); and nobody changes the text as long as text_mutex
+ * Kprobes are searched first, as a kprobe changes the text as well. After the look none
+ * can be added any more, see kprobe.c. Nothing else changes the text while text_mutex
  * is held.
  *
  * Context: Process context. Caller holds text_mutex.
- * Return: 0, -EBUSY if there is a probe, or a static call that somebody is about to
- *	   update, or -EADDRINUSE if somebody else has changed the text.
+ * Return: 0, -EBUSY if there is a kprobe, or a static call that is being updated, or
+ *	   -EADDRINUSE if other code has changed the text.
  */
 int klp_switch_look(struct klp_switch *sw)
 {
 	KUNIT_STATIC_STUB_REDIRECT(klp_switch_look, sw);
 
-	sw->probe = klp_guard_find_probe(&sw->unprobed);
-	/* No INT3 is written where nobody is. */
-	if (!sw->probe && sw->mode != KLP_SWITCH_STILL)
+	sw->probe = klp_kprobe_find(&sw->unprobed);
+	if (sw->mode == KLP_SWITCH_MODULE)
+		klp_switch_no_traps(sw);
+	else if (!sw->probe)
 		sw->probe = klp_switch_find(sw, klp_edit_probed);
 	if (sw->probe)
 		return -EBUSY;
 
-	sw->changed = klp_switch_find(sw, klp_switch_entry_changed);
+	sw->changed = klp_switch_find(sw, klp_edit_is_changed);
 	if (sw->changed)
 		return -EADDRINUSE;
 
-	sw->pending = klp_switch_find(sw, klp_switch_call_pending);
+	sw->pending = klp_switch_find(sw, klp_edit_is_pending);
 	if (sw->pending)
 		return -EBUSY;
 
-	klp_switch_drop_changed(sw);
+	klp_switch_drop_updated(sw);
 	return 0;
 }
 
@@ -550,6 +551,8 @@ static int klp_switch_attempt(struct klp_switch *sw, const struct klp_rung *rung
 	klp_look_start(&sw->look);
 	klp_look_all(&sw->look);
 	sw->stats.nr_tasks = sw->look.nr_walked;
+	if (sw->look.memory.nr)
+		klp_referrers_begin();
 
 	/* Only now, as it takes its time to look at many tasks. */
 	start = ktime_get_ns();
@@ -572,48 +575,20 @@ static int klp_switch_attempt(struct klp_switch *sw, const struct klp_rung *rung
 	return ret;
 }
 
-/* No task runs the text, so no CPU has to be stopped for the edits. */
-static int klp_switch_still(struct klp_switch *sw)
-{
-	int ret;
-
-	ret = klp_switch_map(sw);
-	if (ret)
-		return ret;
-
-	cpus_read_lock();
-	mutex_lock(&text_mutex);
-
-	ret = klp_switch_look(sw);
-	if (!ret) {
-		klp_edits_write_still(sw->edits, sw->nr_edits);
-		klp_edits_tell(sw->edits, sw->nr_edits);
-	}
-
-	mutex_unlock(&text_mutex);
-	cpus_read_unlock();
-	klp_switch_unmap(sw);
-	return ret;
-}
-
 static int klp_switch_add_call(void *data, unsigned long addr,
 			       const struct static_call_key *key,
-			       const struct klp_move *move, bool gone)
+			       const struct klp_move *move)
 {
 	struct klp_edit edit;
 	int ret;
 
 	ret = klp_edit_call(&edit, addr, move->from, move->to, move->trap);
-	/*
-	 * Who is too far away gets there by the function's entry, if he calls
-	 * that.
-	 */
+	/* A call that cannot reach the replacement goes through the entry. */
 	if (ret)
-		return gone || move->from != move->func ? ret : 0;
+		return move->from == move->func ? 0 : ret;
 
 	edit.key = key;
 	edit.func = move->func;
-	edit.gone = gone;
 	return klp_switch_add_edit(data, &edit);
 }
 
@@ -621,19 +596,29 @@ static int klp_switch_prepare(struct klp_switch *sw)
 {
 	int ret;
 
-	ret = klp_guard_add_registrars(&sw->look.registrars);
-	/* No task calls text that no task runs. */
-	if (!ret && sw->mode != KLP_SWITCH_STILL)
-		ret = klp_calls_find(&sw->moves, klp_switch_add_call, sw);
+	ret = klp_kprobe_add_registrars(&sw->look.registrars);
 	if (ret)
 		return ret;
 
 	klp_ranges_sort(&sw->look.text);
 	klp_ranges_sort(&sw->look.registrars);
+	klp_ranges_sort(&sw->look.memory);
 	klp_ranges_sort(&sw->unprobed);
+
+	ret = klp_calls_find(&sw->moves, &sw->look.memory, klp_switch_add_call, sw);
+	sw->pending = sw->moves.pending;
+	if (ret)
+		return ret;
+
 	sort(sw->edits, sw->nr_edits, sizeof(*sw->edits), klp_edit_cmp, NULL);
+	klp_kprobe_settle(&sw->unprobed);
 
 	return 0;
+}
+
+static bool klp_switch_is_empty(const struct klp_switch *sw)
+{
+	return !sw->nr_edits && !sw->look.text.nr && !sw->unprobed.nr;
 }
 
 /**
@@ -661,62 +646,14 @@ int klp_switch_run(struct klp_switch *sw, const struct klp_rung *rung)
 	sw->pending = 0;
 	sw->stats.nr_attempts++;
 
+	if (klp_switch_is_empty(sw) && !sw->moves.nr)
+		return 0;
+
 	ret = klp_switch_prepare(sw);
-	if (!ret && sw->mode == KLP_SWITCH_STILL)
-		ret = klp_switch_still(sw);
-	else if (!ret)
+	/* A module that is unloaded hardly ever has static calls to restore. */
+	if (!ret && !klp_switch_is_empty(sw))
 		ret = klp_switch_attempt(sw, rung);
 
 	sw->stats.total_ns += ktime_get_ns() - start;
 	return ret;
-}
-
-static void klp_report_blocker(const char *patch, const struct klp_blocker *blocker)
-{
-	unsigned int i;
-
-	pr_warn("'%s': blocked by %s:%d in %pS, a %s that %s\n", patch,
-		blocker->comm, blocker->pid, (void *)blocker->addr,
-		blocker->kthread ? "kernel thread" : "task", blocker->does);
-	for (i = 0; i < blocker->nr_frames; i++)
-		pr_warn("  %pB\n", (void *)blocker->frames[i]);
-}
-
-static void klp_report_blockers(const char *patch)
-{
-	struct klp_blockers *blockers = kmalloc(sizeof(*blockers), GFP_KERNEL);
-	unsigned int i;
-
-	if (!blockers)
-		return;
-
-	klp_look_blockers(blockers);
-	for (i = 0; i < blockers->nr_known; i++)
-		klp_report_blocker(patch, &blockers->blocker[i]);
-	if (blockers->nr > blockers->nr_known)
-		pr_warn("'%s': blocked by %u more tasks\n", patch,
-			blockers->nr - blockers->nr_known);
-	kfree(blockers);
-}
-
-/**
- * klp_switch_report() - log what blocked a switch
- * @sw:		the set
- * @err:	what klp_switch_run() has returned, not 0
- *
- * Context: Process context, may sleep.
- */
-void klp_switch_report(const struct klp_switch *sw, int err)
-{
-	if (sw->changed)
-		pr_err("'%s': somebody else changed the text at %pS\n",
-		       sw->name, (void *)sw->changed);
-	if (sw->probe)
-		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
-			(void *)sw->probe);
-	if (sw->pending)
-		pr_warn("'%s': blocked by a static call at %pS, which is being updated\n",
-			sw->name, (void *)sw->pending);
-	if (err == -EBUSY && !sw->probe && !sw->pending)
-		klp_report_blockers(sw->name);
 }

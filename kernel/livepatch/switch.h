@@ -9,16 +9,18 @@
 #include "look.h"
 
 /**
- * enum klp_switch_mode - what has to be idle for a switch
- * @KLP_SWITCH_IDLE:	all text that is added to it
- * @KLP_SWITCH_FORCED:	the same; only the text that the machine would not survive
- *			was added
- * @KLP_SWITCH_STILL:	nothing, as no task can be inside
+ * enum klp_switch_mode - in which text no task may be for a switch
+ * @KLP_SWITCH_IDLE:	the functions that are switched, in all versions concerned
+ * @KLP_SWITCH_FORCED:	only the bytes that are written, as else the machine would crash
+ * @KLP_SWITCH_MODULE:	none, as the functions are in a module that is being loaded or
+ *			unloaded. No task is in a function that is redirected then. If
+ *			one is in the original, the function is not redirected yet, and
+ *			the module has not begun to run
  */
 enum klp_switch_mode {
 	KLP_SWITCH_IDLE,
 	KLP_SWITCH_FORCED,
-	KLP_SWITCH_STILL,
+	KLP_SWITCH_MODULE,
 };
 
 /**
@@ -52,20 +54,20 @@ struct klp_switch_stats {
  * struct klp_switch - a set of edits that are made together, or not at all
  * @name:	name of the patch
  * @op:		name of the operation, one word
- * @mode:	what has to be idle
+ * @mode:	in which text no task may be
  * @edits:	the edits
  * @nr_edits:	how many there are
  * @max_edits:	how many there is room for
  * @nr_funcs:	how many of them are of the entry of a function
- * @moves:	what becomes of the functions, for who calls them directly
+ * @moves:	where static calls of the functions have to go
  * @map:	writable mapping of the text that is edited, NULL while there is none
- * @look:	what tasks are looked at for; its text must be idle
- * @unprobed:	text that must not carry a kprobe
+ * @look:	what tasks are looked at for
+ * @unprobed:	text in which no kprobe may be
  * @probe:	the kprobe that blocked the last attempt, or 0
- * @changed:	a site that was found changed at the last attempt, or 0
- * @pending:	a static call that was about to be updated then, or 0
+ * @changed:	a site that other code had changed at the last attempt, or 0
+ * @pending:	a static call that was being updated at the last attempt, or 0
  * @stats:	what it cost
- * @rcu:	other CPUs may use @look and @edits when the set is freed
+ * @rcu:	other CPUs can still use @look and @edits when the set is freed
  */
 struct klp_switch {
 	const char *name;
@@ -94,7 +96,6 @@ int __must_check klp_switch_add(struct klp_switch *sw, void *func,
 int __must_check klp_switch_run(struct klp_switch *sw,
 				const struct klp_rung *rung);
 int __must_check klp_switch_look(struct klp_switch *sw);
-void klp_switch_report(const struct klp_switch *sw, int err);
 void klp_switch_free(struct klp_switch *sw);
 
 #endif /* _LIVEPATCH_SWITCH_H */

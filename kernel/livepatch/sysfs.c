@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /sys/kernel/livepatch
+ * Show patches in /sys/kernel/livepatch, and take commands there.
  *
- *   <patch>/enabled			rw	1, or 0 while it is going
- *   <patch>/transition			r	is it being enabled or disabled?
- *   <patch>/force			w	1 ends that though tasks are in the way
- *   <patch>/replace			r	does it replace all others?
+ *   <patch>/enabled			rw	1; 0 while it is being disabled. Writing
+ *						the other value disables the patch, or
+ *						reverses its transition
+ *   <patch>/transition			r	1 while it is being enabled or disabled
+ *   <patch>/force			w	1 ends the transition though tasks block it
+ *   <patch>/replace			r	1 if it replaces all other patches
  *   <patch>/stack_order		r	1 for the oldest patch, and so on
- *   <patch>/<object>/patched		r	is the object patched?
+ *   <patch>/<object>/patched		r	1 if the object is patched
  *   <patch>/<object>/<function,sympos>		one of its functions
  */
 
@@ -46,7 +48,7 @@ static ssize_t enabled_store(struct kobject *kobj, struct kobj_attribute *attr,
 	else if (!enabled)
 		ret = klp_transition_disable(patch);
 	else
-		/* What was disabled is gone, so there is nothing to enable. */
+		/* A patch that was disabled cannot be enabled again. */
 		ret = -EINVAL;
 	mutex_unlock(&klp_mutex);
 
@@ -150,8 +152,8 @@ static void klp_patch_release(struct kobject *kobj)
 }
 
 /*
- * Objects and functions are part of the patch, whose kobject is theirs' parent
- * and so goes last: there is nothing to free, and nothing to wait for.
+ * Objects and functions are part of the patch. Its kobject is the parent of theirs, and so
+ * is released last: there is nothing to free, and nothing to wait for.
  */
 static void klp_part_release(struct kobject *kobj)
 {
@@ -174,48 +176,29 @@ static const struct kobj_type klp_func_ktype = {
 	.sysfs_ops	= &kobj_sysfs_ops,
 };
 
-/**
- * klp_sysfs_init_patch() - make a patch ready for kobject_put()
- * @patch:	the patch
- *
- * As for its objects and functions, what an earlier attempt to enable it left
- * in the kobject is forgotten.
- *
- * Context: Any.
- */
-void klp_sysfs_init_patch(struct klp_patch *patch)
+static void klp_sysfs_init_kobj(struct kobject *kobj, const struct kobj_type *type)
 {
-	patch->kobj = (struct kobject){};
-	kobject_init(&patch->kobj, &klp_patch_ktype);
+	/* An earlier attempt to enable the patch can have used it. */
+	*kobj = (struct kobject){};
+	kobject_init(kobj, type);
+}
+
+static void klp_sysfs_init_kobjs(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+	struct klp_func *func;
+
 	init_completion(&patch->finish);
+	klp_sysfs_init_kobj(&patch->kobj, &klp_patch_ktype);
+	klp_for_each_object(patch, obj) {
+		klp_sysfs_init_kobj(&obj->kobj, &klp_object_ktype);
+		klp_for_each_func(obj, func)
+			klp_sysfs_init_kobj(&func->kobj, &klp_func_ktype);
+	}
 }
 
 /**
- * klp_sysfs_init_object() - make an object ready for kobject_put()
- * @obj:	the object
- *
- * Context: Any.
- */
-void klp_sysfs_init_object(struct klp_object *obj)
-{
-	obj->kobj = (struct kobject){};
-	kobject_init(&obj->kobj, &klp_object_ktype);
-}
-
-/**
- * klp_sysfs_init_func() - make a function ready for kobject_put()
- * @func:	the function
- *
- * Context: Any.
- */
-void klp_sysfs_init_func(struct klp_func *func)
-{
-	func->kobj = (struct kobject){};
-	kobject_init(&func->kobj, &klp_func_ktype);
-}
-
-/**
- * klp_sysfs_add_patch() - show a patch
+ * klp_sysfs_add_patch() - the part of klp_sysfs_add() that is about the patch
  * @patch:	the patch
  *
  * Context: Process context, may sleep.
@@ -229,7 +212,7 @@ int klp_sysfs_add_patch(struct klp_patch *patch)
 }
 
 /**
- * klp_sysfs_add_object() - show an object of a patch
+ * klp_sysfs_add_object() - the part of klp_sysfs_add() that is about an object
  * @patch:	the patch
  * @obj:	the object
  *
@@ -245,11 +228,11 @@ int klp_sysfs_add_object(struct klp_patch *patch, struct klp_object *obj)
 }
 
 /**
- * klp_sysfs_add_func() - show a function of an object
+ * klp_sysfs_add_func() - the part of klp_sysfs_add() that is about a function
  * @obj:	the object
  * @func:	the function
  *
- * A name that is unique is shown with the position that it has, which is 1.
+ * If there is only one function of that name its position is 1.
  *
  * Context: Process context, may sleep.
  * Return: 0, or the error of kobject_add().
@@ -263,7 +246,41 @@ int klp_sysfs_add_func(struct klp_object *obj, struct klp_func *func)
 }
 
 /**
- * klp_sysfs_ready() - is there a directory to show patches in?
+ * klp_sysfs_add() - show a patch with its objects and functions
+ * @patch:	the patch, after klp_patch_init()
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0, or the error of kobject_add(). Also after an error, kobject_put() must be
+ *	   called for all.
+ */
+int klp_sysfs_add(struct klp_patch *patch)
+{
+	struct klp_object *obj;
+	struct klp_func *func;
+	int ret;
+
+	klp_sysfs_init_kobjs(patch);
+
+	ret = klp_sysfs_add_patch(patch);
+	if (ret)
+		return ret;
+
+	klp_for_each_object(patch, obj) {
+		ret = klp_sysfs_add_object(patch, obj);
+		if (ret)
+			return ret;
+		klp_for_each_func(obj, func) {
+			ret = klp_sysfs_add_func(obj, func);
+			if (ret)
+				return ret;
+		}
+	}
+
+	return 0;
+}
+
+/**
+ * klp_sysfs_ready() - does /sys/kernel/livepatch exist?
  *
  * Context: Any.
  * Return: true if there is.
@@ -274,7 +291,7 @@ bool klp_sysfs_ready(void)
 }
 
 /**
- * klp_sysfs_init() - make the directory
+ * klp_sysfs_init() - create /sys/kernel/livepatch
  *
  * Context: Initcall.
  * Return: 0, or -ENOMEM.

@@ -7,10 +7,7 @@
 int __init klp_sysfs_init(void);
 bool klp_sysfs_ready(void);
 
-void klp_sysfs_init_patch(struct klp_patch *patch);
-void klp_sysfs_init_object(struct klp_object *obj);
-void klp_sysfs_init_func(struct klp_func *func);
-
+int __must_check klp_sysfs_add(struct klp_patch *patch);
 int __must_check klp_sysfs_add_patch(struct klp_patch *patch);
 int __must_check klp_sysfs_add_object(struct klp_patch *patch,
 				      struct klp_object *obj);

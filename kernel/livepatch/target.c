@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One record per patched function: who is on its stack, where its entry goes
- * now, and where it must go next.
+ * Keep one record per patched function: the klp_funcs that replace it, and the version
+ * that runs.
  *
- * The stack holds the klp_funcs of all patches that replace the function,
- * newest first. The topmost one runs. An operation marks the klp_funcs that
- * enter or leave; what is below the marks is what runs, and what is left
- * without those that leave is what must run next:
+ * The klp_funcs of all patches that replace a function are on a stack, newest first. An
+ * operation marks each klp_func that it adds or removes. Two fields of a klp_func say
+ * whether it is in effect now, and whether it will be after the switch:
  *
- *                    patched  transition   runs now   runs next
- *   enters              0         1            no         yes
- *   stays               1         0            yes        yes
- *   leaves              1         1            yes        no
+ *                    patched  transition   in effect now   in effect afterwards
+ *   being added         0         1             no                 yes
+ *   not affected        1         0             yes                yes
+ *   being removed       1         1             yes                no
  *
- * Where the two differ there is an edit to make. When the switch is over the
- * marks become fact, or are taken back.
+ * The topmost klp_func that is in effect is the version that runs. If none is in effect,
+ * the original function runs. If the version that runs changes, the entry of the function
+ * has to be edited. When the switch is over the marks are committed or rolled back.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -24,7 +24,9 @@
 #include <linux/lockdep.h>
 #include <linux/slab.h>
 #include "guard.h"
+#include "kprobe.h"
 #include "patch.h"
+#include "site.h"
 #include "symbol.h"
 #include "switch.h"
 #include "target.h"
@@ -78,8 +80,8 @@ static int klp_target_init(struct klp_target *target, struct klp_func *func)
 }
 
 /**
- * klp_target_get() - find or make the record of the function that is patched
- * @func:	what patches it; its old_func and old_size are known
+ * klp_target_get() - find or create the record of the function that is replaced
+ * @func:	the klp_func, whose old_func and old_size are known
  *
  * Context: Process context, may sleep. Caller holds klp_mutex.
  * Return: 0, -ENOMEM, or the errors of klp_guard_site().
@@ -103,7 +105,7 @@ int klp_target_get(struct klp_func *func)
 			return ret;
 		}
 		list_add(&target->node, &klp_targets);
-		klp_guard_add(&target->claim);
+		klp_claim_add(&target->claim);
 	}
 
 	target->nr_funcs++;
@@ -112,8 +114,8 @@ int klp_target_get(struct klp_func *func)
 }
 
 /**
- * klp_target_put() - let go of the record
- * @func:	as given to klp_target_get(); not on the stack any more
+ * klp_target_put() - drop the reference to the record
+ * @func:	as given to klp_target_get(), and not on the stack any more
  *
  * Context: Caller holds klp_mutex.
  */
@@ -131,29 +133,29 @@ void klp_target_put(struct klp_func *func)
 		return;
 
 	list_del(&target->node);
-	klp_guard_remove(&target->claim);
-	/* Readers of the claim may be left. */
+	klp_claim_remove(&target->claim);
+	/* The claim can still have readers. */
 	call_rcu(&target->rcu, klp_target_free_rcu);
 }
 
-static bool klp_runs_now(const struct klp_func *func)
+static bool klp_is_in_effect(const struct klp_func *func)
 {
 	return func->patched;
 }
 
-static bool klp_runs_next(const struct klp_func *func)
+static bool klp_will_be_in_effect(const struct klp_func *func)
 {
 	return func->patched != func->transition;
 }
 
-/* The topmost func that counts, NULL for the function itself. */
+/* The topmost klp_func of which @is is true, NULL for the original function. */
 static struct klp_func *klp_target_top(const struct klp_target *target,
-				       bool (*counts)(const struct klp_func *))
+				       bool (*is)(const struct klp_func *))
 {
 	struct klp_func *func;
 
 	list_for_each_entry(func, &target->func_stack, stack_node) {
-		if (counts(func))
+		if (is(func))
 			return func;
 	}
 
@@ -161,12 +163,12 @@ static struct klp_func *klp_target_top(const struct klp_target *target,
 }
 
 /**
- * klp_target_enter() - a func is to replace its target
- * @func:	the func, with a record
+ * klp_target_enter() - mark a klp_func as being added
+ * @func:	the klp_func, after klp_target_get()
  *
- * Context: Caller holds klp_mutex. To be completed by klp_targets_finish().
- * Return: 0, or -EINVAL if its patch replaces this function already, which is
- *	   logged.
+ * Context: Caller holds klp_mutex, and calls klp_targets_finish() later.
+ * Return: 0, or -EINVAL, with a line in the log, if its patch replaces the function
+ *	   already.
  */
 int klp_target_enter(struct klp_func *func)
 {
@@ -187,67 +189,58 @@ int klp_target_enter(struct klp_func *func)
 }
 
 /**
- * klp_target_leave() - a func is to replace its target no more
- * @func:	the func
+ * klp_target_leave() - mark a klp_func as being removed
+ * @func:	the klp_func
  *
- * Context: Caller holds klp_mutex. To be completed by klp_targets_finish().
+ * Context: Caller holds klp_mutex, and calls klp_targets_finish() later.
  */
 void klp_target_leave(struct klp_func *func)
 {
 	func->transition = true;
 }
 
-/*
- * Without what must be idle for a switch that is forced, the machine is lost:
- * nobody may go on, now or later, where the bytes of a site are written. Who goes
- * on at the first of them, or behind the last, goes on where an instruction
- * starts before and after. Both ends of a range count, so it ends at the last
- * byte and not behind it. If the original runs and can get back there from within,
- * nobody may be in it at all.
- */
-static int klp_target_add_site(const struct klp_target *target,
-			       const struct klp_func *now,
-			       struct klp_ranges *busy)
-{
-	const struct klp_site *site = &target->site;
-
-	if (!now && klp_guard_reentered(site, &target->text))
-		return klp_ranges_add_all(busy, &target->text);
-
-	return klp_ranges_add(busy, site->addr + 1, KLP_SITE_SIZE - 2);
-}
-
-static int klp_add_func_text(struct klp_ranges *busy,
-			     const struct klp_func *func)
+static int klp_add_func_text(struct klp_ranges *text, const struct klp_func *func)
 {
 	if (!func)
 		return 0;
 
-	return klp_symbol_text((unsigned long)func->new_func, busy);
+	return klp_symbol_text((unsigned long)func->new_func, text);
 }
 
-/* The text that must be idle for an edit, whatever it is that runs now or next. */
-static int klp_target_add_text(struct klp_target *target,
+/* The original function and the two versions. */
+static int klp_target_add_text(const struct klp_target *target,
 			       const struct klp_func *now,
 			       const struct klp_func *next,
-			       struct klp_ranges *busy)
+			       struct klp_ranges *text)
 {
-	int ret;
+	return klp_ranges_add_all(text, &target->text) ?:
+	       klp_add_func_text(text, now) ?:
+	       klp_add_func_text(text, next);
+}
 
-	ret = klp_ranges_add_all(busy, &target->text);
-	if (ret)
-		return ret;
-	ret = klp_add_func_text(busy, now);
-	if (ret)
-		return ret;
+/*
+ * If the switch is forced, a task may continue anywhere but in the middle of the bytes
+ * that are written, now or later. At the first of these bytes, and behind the last, an
+ * instruction begins before the switch and after it. Both ends of a range count as
+ * inside, so the range ends at the last byte. If the original function runs and can
+ * branch back to these bytes, no task may be inside it.
+ */
+static int klp_target_add_site(const struct klp_target *target,
+			       const struct klp_func *now,
+			       struct klp_ranges *text)
+{
+	const struct klp_site *site = &target->site;
 
-	return klp_add_func_text(busy, next);
+	if (!now && klp_site_reentered(site, &target->text))
+		return klp_ranges_add_all(text, &target->text);
+
+	return klp_ranges_add(text, site->addr + 1, KLP_SITE_SIZE - 2);
 }
 
 static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 {
-	struct klp_func *now = klp_target_top(target, klp_runs_now);
-	struct klp_func *next = klp_target_top(target, klp_runs_next);
+	struct klp_func *now = klp_target_top(target, klp_is_in_effect);
+	struct klp_func *next = klp_target_top(target, klp_will_be_in_effect);
 	int ret;
 
 	if (now == next)
@@ -258,30 +251,38 @@ static int klp_target_prepare(struct klp_target *target, struct klp_switch *sw)
 	ret = klp_switch_add(sw, target->func, &target->site,
 			     now ? now->new_func : NULL,
 			     next ? next->new_func : NULL);
-	if (ret)
-		return ret;
-
-	if (sw->mode == KLP_SWITCH_FORCED)
-		ret = klp_target_add_site(target, now, &sw->look.text);
-	else
+	if (!ret && sw->mode == KLP_SWITCH_IDLE)
 		ret = klp_target_add_text(target, now, next, &sw->look.text);
-	if (ret)
-		return ret;
+	if (!ret && sw->mode == KLP_SWITCH_FORCED)
+		ret = klp_target_add_site(target, now, &sw->look.text);
 
-	/* Who is in the code of a probe is not seen to be in the function. */
-	return klp_ranges_add_all(&sw->unprobed,
-				  sw->mode == KLP_SWITCH_FORCED ?
-				  &target->text : &target->claim.ranges);
+	return ret ?: klp_ranges_add_all(&sw->unprobed, &target->claim.ranges);
+}
+
+/* register_kprobe() can be patched as well. Then all its versions set kprobes. */
+static int klp_target_add_registrars(const struct klp_target *target,
+				     struct klp_ranges *text)
+{
+	struct klp_func *func;
+	int ret = 0;
+
+	if (!klp_kprobe_registers(target->func))
+		return 0;
+
+	list_for_each_entry(func, &target->func_stack, stack_node)
+		ret = ret ?: klp_add_func_text(text, func);
+
+	return ret;
 }
 
 /**
- * klp_targets_prepare() - collect what the marks ask for
- * @sw:		where the edits go, and the text that must be idle for them
+ * klp_targets_prepare() - collect the edits that follow from the marks
+ * @sw:		set to which the edits are added, and what has to be checked for them
  *
  * From here on the functions cannot be probed.
  *
- * Context: Process context, may sleep. Caller holds klp_mutex. To be completed
- *	    by klp_targets_finish(), also after an error.
+ * Context: Process context, may sleep. Caller holds klp_mutex, and calls
+ *	    klp_targets_finish() later, also after an error.
  * Return: 0, or an error of klp_switch_add() or klp_symbol_text().
  */
 int klp_targets_prepare(struct klp_switch *sw)
@@ -292,7 +293,8 @@ int klp_targets_prepare(struct klp_switch *sw)
 	lockdep_assert_held(&klp_mutex);
 
 	list_for_each_entry(target, &klp_targets, node) {
-		ret = klp_target_prepare(target, sw);
+		ret = klp_target_prepare(target, sw) ?:
+		      klp_target_add_registrars(target, &sw->look.registrars);
 		if (ret)
 			return ret;
 	}
@@ -300,7 +302,37 @@ int klp_targets_prepare(struct klp_switch *sw)
 	return 0;
 }
 
-/* The name of a func's patch, of which the kobject is the parent of its object's. */
+/**
+ * klp_targets_restore_calls() - collect the edits of a module's static calls
+ * @sw:		set to which the edits are added
+ * @mod:	the module, of which all static calls of functions that are patched are
+ *		to call the original function
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ * Return: 0, or -ENOMEM.
+ */
+int klp_targets_restore_calls(struct klp_switch *sw, const struct module *mod)
+{
+	struct klp_target *target;
+	struct klp_func *func;
+	int ret;
+
+	lockdep_assert_held(&klp_mutex);
+
+	sw->moves.mod = mod;
+	list_for_each_entry(target, &klp_targets, node) {
+		func = klp_target_top(target, klp_is_in_effect);
+		if (!func)
+			continue;
+		ret = klp_moves_add(&sw->moves, target->func, func->new_func, NULL);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/* The name of a klp_func's patch. Its kobject is the parent of the object's kobject. */
 static const char *klp_func_patch(const struct klp_func *func)
 {
 	const struct kobject *kobj = func->kobj.parent->parent;
@@ -314,18 +346,18 @@ static void klp_target_finish(struct klp_target *target, bool switched)
 
 	list_for_each_entry_safe(func, tmp, &target->func_stack, stack_node) {
 		if (switched)
-			func->patched = klp_runs_next(func);
+			func->patched = klp_will_be_in_effect(func);
 		func->transition = false;
 		if (!func->patched)
 			list_del_init(&func->stack_node);
 	}
 
-	func = klp_target_top(target, klp_runs_now);
+	func = klp_target_top(target, klp_is_in_effect);
 	WRITE_ONCE(target->claim.patch, func ? klp_func_patch(func) : NULL);
 }
 
 /**
- * klp_targets_finish() - turn the marks into fact, or take them back
+ * klp_targets_finish() - commit the marks, or roll them back
  * @switched:	the edits were made
  *
  * Context: Caller holds klp_mutex.

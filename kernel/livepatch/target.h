@@ -6,20 +6,22 @@
 #include <linux/livepatch.h>
 #include <linux/rcupdate.h>
 #include <asm/livepatch.h>
-#include "guard.h"
+#include "kprobe.h"
+#include "ranges.h"
 
 struct klp_switch;
+struct module;
 
 /**
- * struct klp_target - one function that patches replace
+ * struct klp_target - a function that patches replace
  * @node:	entry in the list of targets
- * @func_stack:	who wants to replace it, newest first
+ * @func_stack:	the klp_funcs that replace it, newest first
  * @func:	address of the function
- * @site:	where its redirection is written
- * @text:	all its text
- * @claim:	refuses probes while the function is redirected, or is about to be
+ * @site:	the bytes where it is redirected
+ * @text:	all its text, the entry first
+ * @claim:	refuses kprobes while the function is redirected, or is about to be
  * @nr_funcs:	how many klp_funcs refer to this record
- * @rcu:	readers of @claim may be left when the record is freed
+ * @rcu:	@claim can still have readers when the record is freed
  */
 struct klp_target {
 	struct list_head node;
@@ -39,6 +41,8 @@ struct klp_target *klp_target_find(void *func);
 int __must_check klp_target_enter(struct klp_func *func);
 void klp_target_leave(struct klp_func *func);
 int __must_check klp_targets_prepare(struct klp_switch *sw);
+int __must_check klp_targets_restore_calls(struct klp_switch *sw,
+					   const struct module *mod);
 void klp_targets_finish(bool switched);
 
 #endif /* _LIVEPATCH_TARGET_H */

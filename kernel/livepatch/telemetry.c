@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What switches cost, and what blocked them:
+ * Record the cost of switches and the tasks, kprobes and static calls that blocked them:
  *
- *   the tracepoint livepatch:klp_switch
- *   /sys/kernel/debug/livepatch/switches   the last switches, a line each
- *   /sys/kernel/debug/livepatch/blockers   what blocked the last attempt
- *
- * Nothing is formatted before it is read.
+ *   the kernel log				errors, and the blockers of the last attempt; now
+ *						and then the blockers of a background attempt
+ *   the tracepoint livepatch:klp_switch	each switch that was made, or whose error is logged
+ *   /sys/kernel/debug/livepatch/switches	the last 64 of these, one line each
+ *   /sys/kernel/debug/livepatch/blockers	the blockers of the last attempt
  */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/array_size.h>
 #include <linux/debugfs.h>
@@ -15,7 +17,9 @@
 #include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
+#include "blockers.h"
 #include "look.h"
 #include "switch.h"
 #include "telemetry.h"
@@ -26,11 +30,11 @@
 #define KLP_MAX_SWITCHES	64
 
 /**
- * struct klp_switched - what is kept of a switch
+ * struct klp_switched - a switch
  * @patch:	name of the patch
  * @op:		name of the operation
- * @result:	0, or why it failed
- * @nr_funcs:	how many functions
+ * @result:	0, or the error
+ * @nr_funcs:	how many functions were switched
  * @stats:	what it cost
  */
 struct klp_switched {
@@ -44,9 +48,9 @@ struct klp_switched {
 /**
  * struct klp_blocked - what blocked an attempt
  * @patch:	name of the patch
- * @probe:	a kprobe that did, or 0
+ * @probe:	a kprobe, or 0
  * @pending:	a static call that was being updated, or 0
- * @tasks:	the tasks that did
+ * @tasks:	tasks
  */
 struct klp_blocked {
 	char patch[MODULE_NAME_LEN];
@@ -55,18 +59,18 @@ struct klp_blocked {
 	struct klp_blockers tasks;
 };
 
-/* The last of them are kept, the n-th in place n modulo their number. */
+/* The last switches. The n-th is in place n modulo their number. */
 static struct klp_switched klp_switched[KLP_MAX_SWITCHES];
 static unsigned int klp_nr_switched;
 static struct klp_blocked klp_blocked;
 
-/* Protects them. It is not klp_mutex, which is held as long as a switch takes. */
+/* Protects both. This is not klp_mutex, which is held for as long as an attempt takes. */
 static DEFINE_MUTEX(klp_telemetry_mutex);
 
 /**
- * klp_telemetry_switch() - keep what a switch was like
+ * klp_telemetry_switch() - keep what a switch cost
  * @sw:		the switch, after klp_switch_run()
- * @result:	what that has returned
+ * @result:	the return value of that
  *
  * Context: Process context, may sleep.
  */
@@ -88,7 +92,7 @@ void klp_telemetry_switch(const struct klp_switch *sw, int result)
 
 /**
  * klp_telemetry_blockers() - keep what blocked an attempt
- * @sw:		the switch, after klp_switch_run() that failed
+ * @sw:		the switch, after klp_switch_run() has returned -EBUSY
  *
  * Context: Process context, may sleep.
  */
@@ -98,7 +102,57 @@ void klp_telemetry_blockers(const struct klp_switch *sw)
 	strscpy(klp_blocked.patch, sw->name);
 	klp_blocked.probe = sw->probe;
 	klp_blocked.pending = sw->pending;
-	klp_look_blockers(&klp_blocked.tasks);
+	klp_blockers_get(&klp_blocked.tasks, klp_look_nr_inside());
+	mutex_unlock(&klp_telemetry_mutex);
+}
+
+static void klp_log_blocker(const struct klp_blocker *blocker)
+{
+	unsigned int i;
+
+	pr_warn("'%s': blocked by %s:%d in %pS, a %s that %s\n", klp_blocked.patch,
+		blocker->comm, blocker->pid, (void *)blocker->addr,
+		blocker->kthread ? "kernel thread" : "task", blocker->does);
+	if (blocker->pid == current->pid)
+		pr_warn("  this task asks for the switch, so only livepatch.wait=1 can help\n");
+	for (i = 0; i < blocker->nr_frames; i++)
+		pr_warn("  %pB\n", (void *)blocker->frames[i]);
+}
+
+static void klp_log_blockers(void)
+{
+	const struct klp_blockers *tasks = &klp_blocked.tasks;
+	unsigned int i;
+
+	for (i = 0; i < tasks->nr_known; i++)
+		klp_log_blocker(&tasks->blocker[i]);
+	if (tasks->nr > tasks->nr_known)
+		pr_warn("'%s': blocked by %u more tasks\n", klp_blocked.patch,
+			tasks->nr - tasks->nr_known);
+}
+
+/**
+ * klp_telemetry_log() - log why an attempt failed
+ * @sw:		the switch, after klp_switch_run(), and klp_telemetry_blockers() if that
+ *		has returned -EBUSY
+ * @err:	the return value of klp_switch_run(), not 0
+ *
+ * Context: Process context, may sleep.
+ */
+void klp_telemetry_log(const struct klp_switch *sw, int err)
+{
+	mutex_lock(&klp_telemetry_mutex);
+	if (sw->changed)
+		pr_err("'%s': other code changed the text at %pS\n", sw->name,
+		       (void *)sw->changed);
+	if (sw->probe)
+		pr_warn("'%s': blocked by a kprobe at %pS\n", sw->name,
+			(void *)sw->probe);
+	if (sw->pending)
+		pr_warn("'%s': blocked by a static call at %pS, which is being updated\n",
+			sw->name, (void *)sw->pending);
+	if (err == -EBUSY && !sw->probe && !sw->pending)
+		klp_log_blockers();
 	mutex_unlock(&klp_telemetry_mutex);
 }
 

@@ -6,5 +6,6 @@ struct klp_switch;
 
 void klp_telemetry_switch(const struct klp_switch *sw, int result);
 void klp_telemetry_blockers(const struct klp_switch *sw);
+void klp_telemetry_log(const struct klp_switch *sw, int err);
 
 #endif /* _LIVEPATCH_TELEMETRY_H */

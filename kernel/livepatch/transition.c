@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The transition of a patch, from its first callback to its last.
+ * Carry out the transition of a patch, from its first callback to its last.
  *
- *   begin      klp_transition_patch is set, its @enabled says where it goes
+ *   begin      klp_transition_patch is set. Its @enabled is the state that the transition
+ *              leads to
  *   prepare    pre_patch or pre_unpatch callbacks
- *   switch     all functions of the patch, in one window
- *   complete   post_patch or post_unpatch callbacks; what is not enabled any
- *              more is freed
+ *   switch     all functions of the patch are switched, in one stop window
+ *   complete   post_patch or post_unpatch callbacks. Patches that are not enabled any
+ *              more are freed
  *
- * All operations that redirect functions have one shape, see klp_transition_try():
- * mark the functions that are added or removed, collect the edits that follow from
- * the marks, make all edits or none, and commit the marks or roll them back.
+ * All operations that redirect functions have one shape, see klp_switch_try(): mark the
+ * functions that are added or removed, collect the edits that follow from the marks, make
+ * all edits or none, and commit the marks or roll them back.
  *
- * An attempt at the switch can be blocked. Then the next rung of the ladder follows,
- * see ladder.c. The caller makes the attempts itself and drops klp_mutex in the pauses
- * between them. With klp_wait it makes the plain ones only, and a work item makes the
- * others. In a pause no text is claimed and no function is marked. The state is the
- * same as before the transition, except that no other transition can start. Modules
- * come and go, and the transition can be reversed or forced.
+ * An attempt at the switch can be blocked. Then the next attempt follows, see ladder.c. The
+ * caller makes the attempts, and drops klp_mutex in the pauses between them. With
+ * livepatch.wait=1 it makes the plain attempts only, and a work item makes the others. In a
+ * pause no function is marked, and only functions that are patched have their text claimed.
+ * The state is the same as before the transition, except that no other transition can
+ * start. Modules can be loaded and unloaded, and the transition can be reversed or forced.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -30,10 +31,10 @@
 #include <linux/moduleparam.h>
 #include <linux/workqueue.h>
 #include "callback.h"
-#include "guard.h"
 #include "ladder.h"
 #include "look.h"
 #include "patch.h"
+#include "referrers.h"
 #include "switch.h"
 #include "symbol.h"
 #include "target.h"
@@ -45,7 +46,7 @@ struct klp_patch *klp_transition_patch;
 bool klp_wait;
 
 module_param_named(wait, klp_wait, bool, 0644);
-MODULE_PARM_DESC(wait, "Wait in the background for tasks that are in the way");
+MODULE_PARM_DESC(wait, "Wait in the background for tasks that block a transition");
 
 /* In the background the blockers are logged after so long, and then less and less often. */
 #define KLP_MIN_REPORT	(15 * HZ)
@@ -56,8 +57,8 @@ static DECLARE_DELAYED_WORK(klp_retry, klp_retry_work);
 
 /**
  * struct klp_climb - how far the transition has come on the ladder
- * @mode:	what has to be idle
- * @nr:		how many attempts there were; of those in this mode, if it is forced
+ * @mode:	in which text no task may be
+ * @nr:		how many attempts there were; in this mode, if it is forced
  * @pause_ms:	how long to wait before the next attempt, in milliseconds
  * @stats:	what the attempts cost
  * @background:	the attempts are made by klp_retry
@@ -75,10 +76,10 @@ static struct klp_climb {
 } klp_climb;
 
 /**
- * enum klp_report - what to log if a switch fails
- * @KLP_REPORT_NOTHING:	nothing, as another attempt follows
- * @KLP_REPORT_ERRORS:	what will not pass by itself
- * @KLP_REPORT_ALL:	what blocks it, too
+ * enum klp_report - what is logged if an attempt fails
+ * @KLP_REPORT_NOTHING:	nothing
+ * @KLP_REPORT_ERRORS:	errors that another attempt does not change
+ * @KLP_REPORT_ALL:	these, and what blocks the attempt
  */
 enum klp_report {
 	KLP_REPORT_NOTHING,
@@ -145,37 +146,42 @@ static int klp_patch_enter(struct klp_patch *patch)
 }
 
 /*
- * The whole text of the module must be idle too, and not only the functions
- * that other functions are redirected to: it may be unloaded afterwards.
+ * The module may be unloaded after the switch. So no task may be inside any of its text, and
+ * tasks that refer to its memory are looked for.
  */
 static int klp_patch_leave(struct klp_patch *patch, struct klp_switch *sw)
 {
 	const struct module_memory *text = &patch->mod->mem[MOD_TEXT];
 	struct klp_object *obj;
+	int ret = 0;
 
 	klp_for_each_object(patch, obj) {
 		if (obj->patched)
 			klp_object_leave(obj);
 	}
 
-	if (!text->size || sw->mode == KLP_SWITCH_FORCED)
+	if (sw->mode == KLP_SWITCH_FORCED)
 		return 0;
 
-	return klp_ranges_add(&sw->look.text, (unsigned long)text->base, text->size) ?:
-	       klp_ranges_add(&sw->moves.gone, (unsigned long)text->base,
-			      text->size);
+	if (text->size)
+		ret = klp_ranges_add(&sw->look.text, (unsigned long)text->base,
+				     text->size);
+	if (!ret)
+		ret = klp_referrers_add_memory(&sw->look.memory, patch->mod);
+
+	return ret ?: klp_patches_freed_memory(&sw->look.memory);
 }
 
-/* The patches that a patch takes over from. */
+/* Does a patch, when it is enabled, replace another? */
 static bool klp_replaces(const struct klp_patch *patch,
 			 const struct klp_patch *other)
 {
 	return patch->enabled && patch->replace && other != patch;
 }
 
-static int klp_mark_patches(struct klp_patch *patch, struct klp_switch *sw)
+static int klp_mark_patches(struct klp_switch *sw, void *data)
 {
-	struct klp_patch *other;
+	struct klp_patch *patch = data, *other;
 	int ret;
 
 	if (!patch->enabled)
@@ -202,19 +208,39 @@ static void klp_set_patched(struct klp_patch *patch)
 
 /* Switching */
 
-/* An attempt is over: tell of it, and commit the marks or roll them back. */
+/* An attempt is over. Report it, and commit the marks or roll them back. */
 static void klp_switch_done(const struct klp_switch *sw, int ret,
 			    enum klp_report report)
 {
 	enum klp_report least = ret == -EBUSY ? KLP_REPORT_ALL : KLP_REPORT_ERRORS;
+	/* Most modules that are unloaded have nothing to restore. */
+	bool nothing = sw->mode == KLP_SWITCH_MODULE && !sw->nr_edits;
 
 	if (ret == -EBUSY)
 		klp_telemetry_blockers(sw);
-	if (!ret || report >= least)
+	if (ret ? report >= least : !nothing)
 		klp_telemetry_switch(sw, ret);
 	if (ret && report >= least)
-		klp_switch_report(sw, ret);
+		klp_telemetry_log(sw, ret);
 	klp_targets_finish(!ret);
+}
+
+/* The shape of all operations. */
+static int klp_switch_try(struct klp_switch *sw,
+			  int (*mark)(struct klp_switch *sw, void *data), void *data,
+			  const struct klp_rung *rung, enum klp_report report)
+{
+	int ret;
+
+	ret = mark(sw, data);
+	if (!ret)
+		ret = klp_targets_prepare(sw);
+	if (!ret)
+		ret = klp_switch_run(sw, rung);
+	klp_switch_done(sw, ret, report);
+	klp_symbol_forget();
+
+	return ret;
 }
 
 static int klp_patch_switch(struct klp_switch *sw, const struct klp_rung *rung,
@@ -223,13 +249,7 @@ static int klp_patch_switch(struct klp_switch *sw, const struct klp_rung *rung,
 	struct klp_patch *patch = klp_transition_patch, *other;
 	int ret;
 
-	ret = klp_mark_patches(patch, sw);
-	if (!ret)
-		ret = klp_targets_prepare(sw);
-	if (!ret)
-		ret = klp_switch_run(sw, rung);
-	klp_switch_done(sw, ret, report);
-	klp_symbol_forget();
+	ret = klp_switch_try(sw, klp_mark_patches, patch, rung, report);
 	if (ret)
 		return ret;
 
@@ -303,7 +323,7 @@ static void klp_complete(void)
 	WRITE_ONCE(klp_transition_patch, NULL);
 }
 
-/* Complete, and give back what is not enabled any more. */
+/* Complete, and free the patches that are not enabled any more. */
 static void klp_end(void)
 {
 	struct klp_patch *patch = klp_transition_patch, *other, *tmp;
@@ -318,8 +338,8 @@ static void klp_end(void)
 	}
 }
 
-/* Does the transition take a patch out? There may be tasks in its text then. */
-static bool klp_takes_out(const struct klp_patch *other)
+/* Does the transition remove a patch? If it is forced, tasks can be inside its text. */
+static bool klp_removes(const struct klp_patch *other)
 {
 	const struct klp_patch *patch = klp_transition_patch;
 
@@ -331,7 +351,7 @@ static void klp_set_forced(void)
 	struct klp_patch *patch;
 
 	klp_for_each_patch(patch)
-		patch->forced = klp_takes_out(patch);
+		patch->forced = klp_removes(patch);
 }
 
 static void klp_report_held(void)
@@ -526,15 +546,14 @@ int klp_transition_enable(struct klp_patch *patch)
 }
 
 /**
- * klp_transition_disable() - undo a patch and let its module go
+ * klp_transition_disable() - disable a patch
  * @patch:	an enabled patch
  *
- * Its functions fall back to the next older patch that replaces them, or to
- * the originals.
+ * Its functions go back to the next older patch that replaces them, or to the originals.
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, which is dropped
- *	    between attempts, and sees to it that the patch stays.
- * Return: 0 if the patch is being freed, or waits for it; else it is still
+ *	    between attempts, and prevents that the patch is freed meanwhile.
+ * Return: 0 if the patch is being freed, or waits to be disabled; else it is still
  *	   enabled, and the error is
  *	   -ECANCELED if the transition was reversed,
  *	   -EBUSY if another transition waits, or the switch was blocked,
@@ -567,7 +586,7 @@ int klp_transition_disable(struct klp_patch *patch)
 }
 
 /**
- * klp_transition_reverse() - go back to where a transition that waits began
+ * klp_transition_reverse() - reverse a transition that waits
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, and has seen that
  *	    klp_transition_patch is not NULL.
@@ -590,15 +609,15 @@ void klp_transition_reverse(void)
 }
 
 /*
- * A module that has begun to go cannot stay for those who are in it, and one whose
- * init function still runs may have to go.
+ * A module stays loaded if its patch is forced out. One that is being unloaded cannot, and
+ * one whose init function still runs may have to be unloaded.
  */
 static bool klp_cannot_stay(void)
 {
 	struct klp_patch *patch;
 
 	klp_for_each_patch(patch) {
-		if (klp_takes_out(patch) &&
+		if (klp_removes(patch) &&
 		    patch->mod->state != MODULE_STATE_LIVE) {
 			pr_err("'%s' cannot be forced out, its module is not live\n",
 			       patch->mod->name);
@@ -617,7 +636,7 @@ static bool klp_cannot_stay(void)
  *
  * Context: Process context, may sleep. Caller holds klp_mutex, which is dropped
  *	    between attempts, and has seen that klp_transition_patch is not NULL.
- * Return: 0; -EBUSY if the module of a patch that would be forced out goes, or
+ * Return: 0; -EBUSY if the module of a patch that would be forced out is not live, or
  *	   an error of klp_switch_run(), with the transition still waiting;
  *	   -ECANCELED if the transition was reversed.
  */
@@ -632,7 +651,6 @@ int klp_transition_force(void)
 
 	pr_warn("forcing remaining tasks to the patched state\n");
 
-	klp_guard_settle_probes();
 	klp_climb.mode = KLP_SWITCH_FORCED;
 	klp_climb.nr = 0;
 	ret = klp_transition_climb(klp_ladder_length(), KLP_REPORT_ALL);
@@ -642,34 +660,44 @@ int klp_transition_force(void)
 	return ret;
 }
 
-/* Modules that come and go */
+/* Modules that are loaded and unloaded */
 
-/* No task runs the module yet, so nothing in it blocks the switch. */
-static int klp_object_try(struct klp_patch *patch, struct klp_object *obj,
+/* No task is inside the module, or only in functions that are redirected. */
+static int klp_module_try(const char *name, const char *op,
+			  int (*mark)(struct klp_switch *sw, void *data), void *data,
 			  const struct klp_rung *rung, enum klp_report report)
 {
 	struct klp_switch *sw;
 	int ret;
 
-	sw = klp_switch_alloc(patch->mod->name, "coming", KLP_SWITCH_STILL);
+	sw = klp_switch_alloc(name, op, KLP_SWITCH_MODULE);
 	if (!sw)
 		return -ENOMEM;
 
-	ret = klp_object_enter(obj);
-	if (!ret)
-		ret = klp_targets_prepare(sw);
-	/* From here on no task begins to probe it. Those that have begun are waited for. */
-	if (!ret && !klp_guard_settle(obj->mod))
-		sw->mode = KLP_SWITCH_IDLE;
-	if (!ret)
-		ret = klp_switch_run(sw, rung);
-	klp_switch_done(sw, ret, report);
+	ret = klp_switch_try(sw, mark, data, rung, report);
 	klp_switch_free(sw);
 
 	return ret;
 }
 
-/* Make plain attempts, with klp_mutex held. */
+static int klp_mark_coming(struct klp_switch *sw, void *obj)
+{
+	return klp_object_enter(obj);
+}
+
+static int klp_mark_going(struct klp_switch *sw, void *obj)
+{
+	klp_object_leave(obj);
+	return 0;
+}
+
+/* Nothing is marked: the functions stay redirected, for all other calls. */
+static int klp_mark_calls(struct klp_switch *sw, void *mod)
+{
+	return klp_targets_restore_calls(sw, mod);
+}
+
+/* Make plain attempts, with klp_mutex held. Only kprobes, and tasks that set some, block. */
 static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 {
 	struct klp_rung rung;
@@ -678,7 +706,8 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 
 	for (;;) {
 		klp_ladder_rung(nr++, &rung);
-		ret = klp_object_try(patch, obj, &rung, nr < KLP_PLAIN_RUNGS ?
+		ret = klp_module_try(patch->mod->name, "coming", klp_mark_coming,
+				     obj, &rung, nr < KLP_PLAIN_RUNGS ?
 				     KLP_REPORT_ERRORS : KLP_REPORT_ALL);
 		if (ret != -EBUSY || nr == KLP_PLAIN_RUNGS)
 			break;
@@ -689,15 +718,42 @@ static int klp_object_switch(struct klp_patch *patch, struct klp_object *obj)
 	return ret;
 }
 
+/*
+ * The module is freed in any case. So make attempts until one succeeds: memory can be
+ * short for a while, or a task sets a kprobe. If other code has changed the text it is
+ * left as it is.
+ */
+static int klp_module_restore(const char *name,
+			      int (*mark)(struct klp_switch *sw, void *data),
+			      void *data)
+{
+	struct klp_rung rung;
+	unsigned int nr = 0;
+	int ret;
+
+	for (;;) {
+		klp_ladder_rung(min(nr++, KLP_PLAIN_RUNGS - 1), &rung);
+		ret = klp_module_try(name, "going", mark, data, &rung,
+				     KLP_REPORT_ERRORS);
+		if (ret != -EBUSY && ret != -ENOMEM)
+			break;
+		fsleep(rung.pause_ms * USEC_PER_MSEC);
+	}
+
+	if (ret)
+		pr_err("'%s': functions of a module that is unloaded stay redirected (%d)\n",
+		       name, ret);
+	return ret;
+}
+
 /**
- * klp_transition_coming() - patch an object that comes
+ * klp_transition_coming() - patch an object that is being loaded
  * @patch:	a patch
- * @obj:	one of its objects, which klp_object_init_loaded() has seen
+ * @obj:	one of its objects, after klp_object_init_loaded()
  *
  * If the patch waits to be enabled, the object waits with it.
  *
- * Context: Process context, may sleep. Caller holds klp_mutex. Nobody runs the
- *	    object.
+ * Context: Process context, may sleep. Caller holds klp_mutex. No task runs the object.
  * Return: 0, or an error of klp_switch_run() or of the pre_patch callback, with
  *	   the object not patched.
  */
@@ -728,16 +784,14 @@ int klp_transition_coming(struct klp_patch *patch, struct klp_object *obj)
 }
 
 /**
- * klp_transition_going() - forget an object that goes
+ * klp_transition_going() - restore an object that is being unloaded
  * @patch:	a patch
- * @obj:	one of its objects, after a successful klp_transition_coming(), or
- *		loaded before the patch was
+ * @obj:	one of its objects, which is loaded
  *
- * The module's text goes as it is, see patch.c. So nothing is written, and nothing
- * can fail.
+ * Readers and writers of the module's parameters can still call its functions, and get
+ * the originals from here on.
  *
- * Context: Process context, may sleep. Caller holds klp_mutex. Nobody runs the
- *	    object.
+ * Context: Process context, may sleep. Caller holds klp_mutex.
  */
 void klp_transition_going(struct klp_patch *patch, struct klp_object *obj)
 {
@@ -748,9 +802,24 @@ void klp_transition_going(struct klp_patch *patch, struct klp_object *obj)
 
 	pr_notice("reverting patch '%s' on unloading module '%s'\n",
 		  patch->mod->name, obj->name);
-	if (obj->patched)
+	if (obj->patched &&
+	    klp_module_restore(patch->mod->name, klp_mark_going, obj)) {
 		klp_object_leave(obj);
-	klp_targets_finish(true);
+		klp_targets_finish(true);
+	}
 
 	klp_post_unpatch(obj);
+}
+
+/**
+ * klp_transition_restore_calls() - restore static calls of a module that is being unloaded
+ * @mod:	the module
+ *
+ * Context: Process context, may sleep. Caller holds klp_mutex.
+ */
+void klp_transition_restore_calls(struct module *mod)
+{
+	lockdep_assert_held(&klp_mutex);
+
+	klp_module_restore(mod->name, klp_mark_calls, mod);
 }

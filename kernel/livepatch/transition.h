@@ -10,7 +10,7 @@
  */
 extern struct klp_patch *klp_transition_patch;
 
-/* Go on in the background when something is in the way? */
+/* Continue in the background if tasks block a transition? */
 extern bool klp_wait;
 
 int __must_check klp_transition_enable(struct klp_patch *patch);
@@ -21,5 +21,6 @@ int __must_check klp_transition_force(void);
 int __must_check klp_transition_coming(struct klp_patch *patch,
 				       struct klp_object *obj);
 void klp_transition_going(struct klp_patch *patch, struct klp_object *obj);
+void klp_transition_restore_calls(struct module *mod);
 
 #endif /* _LIVEPATCH_TRANSITION_H */

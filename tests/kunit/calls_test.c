@@ -5,6 +5,7 @@
 #include <kunit/test.h>
 #include <linux/memory.h>
 #include <asm/livepatch.h>
+#include <asm/text-patching.h>
 #include "../patch.h"
 #include "helpers.h"
 
@@ -266,12 +267,26 @@ static void set_key(void *func)
 	WRITE_ONCE(STATIC_CALL_KEY(lpt_call).func, func);
 }
 
-/* No call is left that leads to a patch that goes, whatever the key says. */
+/* As the update ends. */
+static void finish_update(void)
+{
+	set_key(lpt_one);
+	static_call_update(lpt_call, lpt_two);
+}
+
+/*
+ * No call may be left that leads to a patch that is disabled. If a key is being updated,
+ * the update has to end before.
+ */
 static void calls_gone(struct kunit *test)
 {
 	struct lpt_patch *p = enabled_alone(test);
 
 	set_key(lpt_two);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
+	expect_call(test, &plain, lpt_one_new, 72);
+
+	finish_update();
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	expect_call(test, &plain, lpt_two, 701);
 	expect_call(test, &tail, lpt_two, 701);
@@ -284,35 +299,58 @@ static void *set_key_and_map(struct klp_edit *edits, unsigned int nr)
 	return map(edits, nr);
 }
 
-/* Each attempt finds another update that has begun after it looked for calls. */
-static void *set_other_key_and_map(struct klp_edit *edits, unsigned int nr)
-{
-	void *ret;
-
-	set_key(STATIC_CALL_KEY(lpt_call).func == lpt_two ? lpt_one : lpt_two);
-	ret = map(edits, nr);
-	kunit_activate_static_stub(kunit_get_current_test(), klp_edits_map,
-				   set_other_key_and_map);
-	return ret;
-}
-
-/*
- * An update that has begun meanwhile must be done before the patch is gone. An attempt
- * that finds one fails, and the next one makes the call what the key says.
- */
+/* The same if the update begins after the calls were looked for. */
 static void calls_pending(struct kunit *test)
 {
 	struct lpt_patch *p = enabled_alone(test);
 
-	kunit_activate_static_stub(test, klp_edits_map, set_other_key_and_map);
+	kunit_activate_static_stub(test, klp_edits_map, set_key_and_map);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
 	expect_call(test, &plain, lpt_one_new, 72);
 
-	set_key(lpt_one);
-	kunit_activate_static_stub(test, klp_edits_map, set_key_and_map);
+	finish_update();
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	expect_call(test, &plain, lpt_two, 701);
 	static_call_update(lpt_call, lpt_one);
+}
+
+/* The same if the calls do not follow what is disabled, as a newer patch is there. */
+static void calls_gone_below(struct kunit *test)
+{
+	struct lpt_patch *first = enabled_alone(test), *second;
+
+	set_key(lpt_two);
+	second = enabled(test, "lpt_second", lpt_one_newer);
+	expect_call(test, &plain, lpt_one_new, 72);
+	KUNIT_EXPECT_EQ(test, lpt_disable(first), -EBUSY);
+
+	finish_update();
+	KUNIT_EXPECT_EQ(test, lpt_disable(first), 0);
+	KUNIT_EXPECT_EQ(test, lpt_disable(second), 0);
+	expect_call(test, &plain, lpt_two, 701);
+	static_call_update(lpt_call, lpt_one);
+}
+
+static void write_byte(unsigned long addr, u8 byte)
+{
+	mutex_lock(&text_mutex);
+	text_poke((void *)addr, &byte, 1);
+	mutex_unlock(&text_mutex);
+	lpt_sync_cpus();
+}
+
+/* A debugger, or an update that has just begun, has a breakpoint there. */
+static void calls_trapped(struct kunit *test)
+{
+	struct lpt_patch *p = enabled(test, "lpt_first", lpt_one_new);
+	u8 byte = *(u8 *)plain.addr;
+
+	write_byte(plain.addr, INT3_INSN_OPCODE);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), -EBUSY);
+	write_byte(plain.addr, byte);
+	expect_call(test, &plain, lpt_one_new, 72);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	expect_call(test, &plain, lpt_one, 71);
 }
 
 /* A switch that fails leaves them alone. */
@@ -349,6 +387,8 @@ static struct kunit_case calls_cases[] = {
 	KUNIT_CASE(calls_shared_stacked),
 	KUNIT_CASE(calls_chained),
 	KUNIT_CASE(calls_gone),
+	KUNIT_CASE_SLOW(calls_gone_below),
+	KUNIT_CASE_SLOW(calls_trapped),
 	KUNIT_CASE_SLOW(calls_pending),
 	KUNIT_CASE_SLOW(calls_busy),
 	KUNIT_CASE(calls_noinstr),

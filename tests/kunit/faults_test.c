@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each step of an operation fails once, and nothing comes of it. Which steps that
- * are says /sys/kernel/debug/failslab: by default it does not fail where an
- * allocation may wait.
+ * Each step of an operation is made to fail once, and the state is as before. The steps are
+ * those at which /sys/kernel/debug/failslab makes an allocation fail: by default not where
+ * it may wait.
  */
 
 #include <kunit/test.h>

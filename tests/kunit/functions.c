@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Functions that the tests patch, and what they are patched with. */
+/* Functions that the tests patch, and their replacements. */
 
 #include <linux/compiler.h>
 #include <linux/init.h>
@@ -136,11 +136,15 @@ noinline int lpt_static_call(int x)
 	return static_call(lpt_call)(x);
 }
 
+/* How often the static call in lpt_calls() has returned. */
+unsigned int lpt_nr_returned;
+
 /* Static calls that are not made as a jump. */
 noinline int lpt_calls(int x)
 {
 	x = static_call(lpt_call)(x);
 	OPTIMIZER_HIDE_VAR(x);
+	lpt_nr_returned++;
 	return x;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A patch as a patch module would make it, without a module. */
+/* Patches that are made without a module, and tasks for the tests. */
 
 #include <linux/delay.h>
 #include <linux/kernfs.h>
@@ -71,6 +71,9 @@ int lpt_disable(struct lpt_patch *p)
 
 	mutex_lock(&klp_mutex);
 	ret = klp_transition_disable(&p->patch);
+	/* What stands in for the memory of the module is known to the current task. */
+	if (!ret)
+		p->patch.waiter = current;
 	mutex_unlock(&klp_mutex);
 
 	/* After this the patch is not referenced any more. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A patch as a patch module would make it, without a module. */
+/* Patches that are made without a module, and tasks for the tests. */
 #ifndef _LIVEPATCH_TESTS_HELPERS_H
 #define _LIVEPATCH_TESTS_HELPERS_H
 

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Which tasks are inside text, and which are not. */
+/* Tasks that are inside text are found, and no others. */
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
+#include <linux/cpu.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
+#include <linux/smp.h>
+#include "../blockers.h"
 #include "../look.h"
 #include "../patch.h"
 #include "../switch.h"
+#include "../tasks.h"
 #include "../symbol.h"
 #include "helpers.h"
 
@@ -178,7 +183,7 @@ static unsigned int count_blockers(struct kunit *test, void *func)
 
 	look_for(test, &sw->look, func);
 	ret = lpt_switch_run(sw);
-	klp_look_blockers(&blockers);
+	klp_blockers_get(&blockers, klp_look_nr_inside());
 	KUNIT_EXPECT_EQ(test, ret, blockers.nr ? -EBUSY : 0);
 	mutex_lock(&klp_mutex);
 	klp_look_forget();
@@ -225,7 +230,9 @@ static int exit_in_sleeper(struct lpt_park *park)
 	return ret;
 }
 
-static void no_threads(struct klp_look *look)
+static void no_threads(bool (*is)(const struct task_struct *task),
+		       void (*visit)(struct task_struct *task, void *data),
+		       void *data)
 {
 }
 
@@ -235,7 +242,7 @@ static void look_exiting(struct kunit *test)
 	struct lpt_parked parked[3];
 	unsigned int i;
 
-	kunit_activate_static_stub(test, klp_look_threads, no_threads);
+	kunit_activate_static_stub(test, klp_threads_visit, no_threads);
 
 	lpt_park_in(test, &parked[0], lpt_sleeper);
 	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 0);
@@ -249,16 +256,36 @@ static void look_exiting(struct kunit *test)
 		lpt_unpark(&parked[i]);
 	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 0);
 
-	kunit_deactivate_static_stub(test, klp_look_threads);
+	kunit_deactivate_static_stub(test, klp_threads_visit);
 }
 
 /* Every idle thread is in its loop, so none may be patched that runs it. */
 static void look_idle_threads(struct kunit *test)
 {
 	void *func = (void *)kallsyms_lookup_name("cpu_startup_entry");
+	struct task_struct *idle;
+	struct klp_look look;
 
 	KUNIT_ASSERT_NOT_NULL(test, func);
 	KUNIT_EXPECT_GE(test, count_blockers(test, func), 1);
+
+	/* Also that of this CPU, which does not run, and may not for a long time. */
+	look_for(test, &look, func);
+	mutex_lock(&klp_mutex);
+	cpus_read_lock();
+	migrate_disable();
+	idle = idle_task(raw_smp_processor_id());
+	KUNIT_EXPECT_FALSE(test, klp_task_is_inside(idle));
+	klp_look_start(&look);
+	klp_look_all(&look);
+	KUNIT_EXPECT_TRUE(test, klp_task_is_inside(idle));
+	migrate_enable();
+	cpus_read_unlock();
+	klp_look_stop();
+	klp_look_forget();
+	mutex_unlock(&klp_mutex);
+	synchronize_rcu();
+	klp_ranges_free(&look.text);
 }
 
 static int park_twice(struct lpt_park *park)

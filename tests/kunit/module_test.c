@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Modules that come and go.
+ * Modules that are loaded and unloaded while a patch for them is enabled.
  *
- * The module is made up: its name is lpt_module, and its functions are the ones
- * that the tests patch.
+ * The module is an imitation. Its name is lpt_module, and its functions are those that
+ * the tests patch.
  */
 
 #include <kunit/static_stub.h>
@@ -11,8 +11,10 @@
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/moduleloader.h>
-#include "../core.h"
+#include <asm/livepatch.h>
+#include "../look.h"
 #include "../patch.h"
+#include "../switch.h"
 #include "../symbol.h"
 #include "../target.h"
 #include "../transition.h"
@@ -52,7 +54,7 @@ static struct lpt_module *make_module(struct kunit *test)
 	return m;
 }
 
-/* As the loader does, which calls the notifiers, the last of which is ours. */
+/* As the loader does. */
 static int come(struct lpt_module *m)
 {
 	int ret;
@@ -61,20 +63,17 @@ static int come(struct lpt_module *m)
 	atomic_set(&m->mod.refcnt, REFS_COMING);
 	ret = klp_module_coming(&m->mod);
 	if (!ret)
-		ret = klp_module_refused(&m->mod);
-	if (ret)
-		klp_module_going(&m->mod);
-	else
 		m->mod.state = MODULE_STATE_LIVE;
 
 	return ret;
 }
 
+/* Nothing is redirected any more when it is gone. */
 static void go(struct lpt_module *m)
 {
 	m->mod.state = MODULE_STATE_GOING;
 	klp_module_going(&m->mod);
-	lpt_restore(&m->one);
+	lpt_expect_unchanged(kunit_get_current_test(), &m->one);
 }
 
 static struct lpt_patch *module_patch(struct kunit *test, const char *name,
@@ -108,6 +107,31 @@ static void module_comes_and_goes(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, come(m), 0);
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
 	go(m);
+}
+
+static unsigned int nr_looks;
+
+static void count_look(struct klp_look *look)
+{
+	nr_looks++;
+}
+
+/* A module that has nothing to do with a patch costs nothing. */
+static void module_unconcerned(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	struct lpt_module *m = make_module(test);
+
+	lpt_replace(p, "lpt_two", lpt_two_new);
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	nr_looks = 0;
+	kunit_activate_static_stub(test, klp_look_all, count_look);
+	KUNIT_EXPECT_EQ(test, come(m), 0);
+	go(m);
+	KUNIT_EXPECT_EQ(test, nr_looks, 0);
+	kunit_deactivate_static_stub(test, klp_look_all);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
 }
 
 /* The patch goes while the module stays, which goes unpatched then. */
@@ -237,6 +261,49 @@ static void module_callbacks(struct kunit *test)
 	go(m);
 }
 
+static int seen_by_post_unpatch;
+
+static void look_in_post_unpatch(struct klp_object *obj)
+{
+	seen_by_post_unpatch = lpt_one(3);
+}
+
+/* In post_unpatch nothing leads to the patch any more. */
+static void module_post_unpatch(struct kunit *test)
+{
+	struct lpt_module *m = make_module(test);
+	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
+
+	p->objs[0].callbacks.post_unpatch = look_in_post_unpatch;
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, come(m), 0);
+	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
+	go(m);
+	KUNIT_EXPECT_EQ(test, seen_by_post_unpatch, 31);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
+static void *no_memory_once(struct klp_edit *edits, unsigned int nr)
+{
+	kunit_deactivate_static_stub(kunit_get_current_test(), klp_edits_map);
+	return ERR_PTR(-ENOMEM);
+}
+
+/* That does not depend on whether there is memory at the moment. */
+static void module_goes_without_memory(struct kunit *test)
+{
+	struct lpt_module *m = make_module(test);
+	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
+
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	KUNIT_EXPECT_EQ(test, come(m), 0);
+	kunit_activate_static_stub(test, klp_edits_map, no_memory_once);
+	go(m);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
+}
+
 /* The second patch does not want the module, so the first gives it up again. */
 static void module_refused(struct kunit *test)
 {
@@ -251,8 +318,7 @@ static void module_refused(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
 	KUNIT_ASSERT_EQ(test, lpt_enable(q), 0);
 	KUNIT_EXPECT_EQ(test, come(m), -EPROTO);
-	/* The text goes with what the first patch has written to it. */
-	lpt_restore(&m->one);
+	lpt_expect_unchanged(test, &m->one);
 	KUNIT_EXPECT_STREQ(test, calls, "pPfuU");
 	KUNIT_EXPECT_FALSE(test, m->mod.klp_alive);
 	KUNIT_EXPECT_FALSE(test, p->objs[0].patched);
@@ -284,7 +350,7 @@ static void module_lacks_function(struct kunit *test)
 	lpt_expect_gone(test, p);
 }
 
-/* Nobody is stopped, or looked for: a thread that would be in the way is not. */
+/* No task is looked for in the module: a thread that would block the switch does not. */
 static void module_is_still(struct kunit *test)
 {
 	struct lpt_module *m = make_module(test);
@@ -299,25 +365,8 @@ static void module_is_still(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, come(m), 0);
 	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
 	go(m);
-	lpt_restore(&sleeper);
+	lpt_expect_unchanged(test, &sleeper);
 	lpt_unpark(&parked);
-	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
-	lpt_expect_gone(test, p);
-}
-
-/* An error that was not asked for is forgotten with the module. */
-static void module_refused_by_another(struct kunit *test)
-{
-	struct lpt_module *m = make_module(test);
-	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
-
-	lpt_replace(p, "lpt_absent", lpt_two_new);
-	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
-	m->mod.state = MODULE_STATE_COMING;
-	atomic_set(&m->mod.refcnt, REFS_COMING);
-	KUNIT_EXPECT_EQ(test, klp_module_coming(&m->mod), 0);
-	klp_module_going(&m->mod);
-	KUNIT_EXPECT_EQ(test, klp_module_refused(&m->mod), 0);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	lpt_expect_gone(test, p);
 }
@@ -380,88 +429,67 @@ static void module_abandons_patch(struct kunit *test)
 }
 
 #ifdef CONFIG_KPROBES
-/*
- * Stands in for register_kprobe(), which asked before the patch claimed, and is
- * not done before somebody waits for it.
- */
-static struct klp_func *registrar_func;
-static struct module *registrar_mod;
-static bool registrar_done;
-
-static int registrar_fn(void *unused)
-{
-	while (!READ_ONCE(registrar_func->target->claim.patch))
-		schedule_timeout_uninterruptible(1);
-	synchronize_rcu();
-	synchronize_rcu();
-	WRITE_ONCE(registrar_done, true);
-	module_put(registrar_mod);
-	return 0;
-}
-
-static int begin_to_register(struct klp_object *obj)
-{
-	registrar_func = obj->funcs;
-	registrar_mod = obj->mod;
-	registrar_done = false;
-	atomic_inc(&registrar_mod->refcnt);
-
-	return PTR_ERR_OR_ZERO(kthread_run(registrar_fn, NULL, "lpt_registrar"));
-}
-
-/* Who has begun to set a kprobe in the module is waited for. */
-static void module_is_referenced(struct kunit *test)
-{
-	struct lpt_module *m = make_module(test);
-	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
-
-	p->objs[0].callbacks.pre_patch = begin_to_register;
-	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
-	KUNIT_EXPECT_EQ(test, come(m), 0);
-	KUNIT_EXPECT_TRUE(test, READ_ONCE(registrar_done));
-	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
-	go(m);
-	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
-	lpt_expect_gone(test, p);
-}
-
-static int pin(struct klp_object *obj)
-{
-	atomic_inc(&obj->mod->refcnt);
-	return 0;
-}
-
-/* Who keeps a reference is not waited for, but then the machine is stopped. */
-static void module_is_pinned(struct kunit *test)
-{
-	struct lpt_module *m = make_module(test);
-	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
-	struct lpt_snapshot sleeper;
-	struct lpt_parked parked;
-
-	lpt_snapshot(&sleeper, lpt_sleeper);
-	p->objs[0].callbacks.pre_patch = pin;
-	lpt_replace(p, "lpt_sleeper", lpt_sleeper_new);
-	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
-	KUNIT_EXPECT_EQ(test, come(m), 0);
-	KUNIT_EXPECT_EQ(test, lpt_one(3), 32);
-	go(m);
-	lpt_restore(&sleeper);
-
-	lpt_park_in(test, &parked, lpt_sleeper);
-	KUNIT_EXPECT_EQ(test, come(m), -EBUSY);
-	KUNIT_EXPECT_EQ(test, lpt_one(3), 31);
-	lpt_unpark(&parked);
-	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
-	lpt_expect_gone(test, p);
-}
-
 static struct kprobe probe;
+static struct klp_site probe_site;
 
 static int set_probe(struct klp_object *obj)
 {
-	probe = (struct kprobe){ .symbol_name = "lpt_one" };
+	probe = (struct kprobe){ .addr = (void *)probe_site.addr };
 	return register_kprobe(&probe);
+}
+
+static bool is_trapped;
+
+/* Is an INT3 going to be written? */
+static int look_and_see(struct klp_switch *sw)
+{
+	int ret;
+
+	kunit_deactivate_static_stub(kunit_get_current_test(), klp_switch_look);
+	ret = klp_switch_look(sw);
+	is_trapped = !sw->edits[0].no_trap;
+	return ret;
+}
+
+static void set_gone(bool gone)
+{
+	struct kprobe *kp;
+
+	preempt_disable();
+	kp = get_kprobe(probe.addr);
+	if (gone)
+		kp->flags |= KPROBE_FLAG_GONE;
+	else
+		kp->flags &= ~KPROBE_FLAG_GONE;
+	preempt_enable();
+}
+
+/* kprobes take an INT3 for their own where a kprobe is left over from another module. */
+static void module_remnant(struct kunit *test)
+{
+	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
+	struct lpt_module *m = make_module(test);
+	bool remnant;
+
+	KUNIT_ASSERT_NULL(test, klp_site_init(&probe_site, lpt_one, 64));
+	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
+	for (remnant = false;; remnant = true) {
+		if (remnant) {
+			KUNIT_ASSERT_EQ(test, set_probe(NULL), 0);
+			KUNIT_EXPECT_EQ(test, disable_kprobe(&probe), 0);
+			set_gone(true);
+		}
+		kunit_activate_static_stub(test, klp_switch_look, look_and_see);
+		KUNIT_EXPECT_EQ(test, come(m), 0);
+		KUNIT_EXPECT_EQ(test, is_trapped, !remnant);
+		go(m);
+		if (remnant)
+			break;
+	}
+	set_gone(false);
+	unregister_kprobe(&probe);
+	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
+	lpt_expect_gone(test, p);
 }
 
 static void module_is_probed(struct kunit *test)
@@ -469,9 +497,10 @@ static void module_is_probed(struct kunit *test)
 	struct lpt_module *m = make_module(test);
 	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
 
+	KUNIT_ASSERT_NULL(test, klp_site_init(&probe_site, lpt_one, 64));
 	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
 
-	/* Before anybody has looked, and after it. */
+	/* Before the patch is checked, and after it. */
 	KUNIT_EXPECT_EQ(test, set_probe(NULL), 0);
 	KUNIT_EXPECT_EQ(test, come(m), -EBUSY);
 	unregister_kprobe(&probe);
@@ -562,19 +591,20 @@ static void module_waits(struct kunit *test)
 
 static struct kunit_case module_cases[] = {
 	KUNIT_CASE(module_comes_and_goes),
+	KUNIT_CASE(module_unconcerned),
 	KUNIT_CASE(module_stays),
 	KUNIT_CASE(module_unknown),
 	KUNIT_CASE(module_stacked),
 	KUNIT_CASE(module_callbacks),
+	KUNIT_CASE(module_post_unpatch),
+	KUNIT_CASE(module_goes_without_memory),
 	KUNIT_CASE(module_refused),
 	KUNIT_CASE(module_lacks_function),
 	KUNIT_CASE(module_is_still),
-	KUNIT_CASE(module_refused_by_another),
 	KUNIT_CASE_SLOW(module_abandons_patch),
 #ifdef CONFIG_KPROBES
-	KUNIT_CASE(module_is_referenced),
-	KUNIT_CASE_SLOW(module_is_pinned),
 	KUNIT_CASE(module_is_probed),
+	KUNIT_CASE(module_remnant),
 #endif
 	KUNIT_CASE(module_waits),
 	{}

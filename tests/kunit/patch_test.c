@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Patches, the way that patch modules use them. */
+/* Patches are enabled and disabled, as by patch modules. */
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -165,6 +165,17 @@ static void patch_malformed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	lpt_expect_gone(test, p);
+}
+
+/* As after strip, which keeps only symbols that relocations need. */
+static void patch_no_symbol(struct kunit *test)
+{
+	struct lpt_patch *p = lpt_patch(test, "lpt_patch");
+	void *inside = lpt_one_new;
+
+	OPTIMIZER_HIDE_VAR(inside);
+	lpt_replace(p, "lpt_one", inside + 1);
+	expect_fails(test, p, -ENOENT);
 }
 
 static int pre_patch_error;
@@ -464,6 +475,7 @@ static struct kunit_case patch_cases[] = {
 	KUNIT_CASE(patch_enable_again),
 	KUNIT_CASE(patch_same_function_twice),
 	KUNIT_CASE(patch_malformed),
+	KUNIT_CASE(patch_no_symbol),
 	KUNIT_CASE(patch_pre_patch_fails),
 	KUNIT_CASE(patch_busy),
 	KUNIT_CASE(patch_module_busy),

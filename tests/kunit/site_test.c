@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Where a redirection goes, and which functions have no place for one. */
+/* Sites: where the jump is written, and which functions have no room for it. */
 
 #include <kunit/test.h>
+#include <linux/cpu.h>
 #include <linux/ftrace.h>
+#include <linux/jump_label.h>
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/memory.h>
+#include <linux/smp.h>
 #include <asm/livepatch.h>
 #include <asm/livepatch_compat.h>
 #include <asm/sections.h>
 #include "../patch.h"
 #include "../guard.h"
+#include "../ranges.h"
+#include "../site.h"
 #include "helpers.h"
 
 /* push %rbp; mov %rsp,%rbp is 55 48 89 e5. */
@@ -175,11 +180,82 @@ static void site_branch_hidden(struct kunit *test)
 	struct klp_ranges none = {};
 	struct klp_site site = {};
 
-	KUNIT_EXPECT_FALSE(test, klp_guard_reentered(&site, &none));
+	KUNIT_EXPECT_FALSE(test, klp_site_reentered(&site, &none));
 	site.addr = jump_entry_target(__start___jump_table) - 4;
-	KUNIT_EXPECT_TRUE(test, klp_guard_reentered(&site, &none));
+	KUNIT_EXPECT_TRUE(test, klp_site_reentered(&site, &none));
 }
 #endif
+
+struct trap_case {
+	const char *what;
+	u8 text[8];
+	bool trapped;
+};
+
+static const struct trap_case trap_cases[] = {
+	{ "first", { 0xcc, 0x48, 0x89, 0xe5, NOP, RET }, true },
+	{ "second", { 0x55, 0xcc, 0x89, 0xe5, NOP, RET }, true },
+	{ "third", { 0x55, NOP, 0xcc, NOP, NOP, RET }, true },
+	{ "last byte", { NOP, NOP, NOP, NOP, 0xcc, RET }, true },
+	{ "behind the site", { NOP, NOP, NOP, NOP, NOP, 0xcc, RET }, false },
+	{ "behind ret", { 0x31, 0xc0, RET, 0xcc, 0xcc, 0xcc }, false },
+	{ "behind jmp", { 0xeb, 0x02, 0xcc, 0xcc, NOP, RET }, false },
+	{ "part of an instruction", { 0xb8, 0xcc, 0xcc, 0xcc, 0xcc, RET }, false },
+};
+
+static void trap_desc(const struct trap_case *c, char *desc)
+{
+	strscpy(desc, c->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(trap, trap_cases, trap_desc);
+
+static bool is_shared(const struct klp_site *site)
+{
+	bool shared;
+
+	cpus_read_lock();
+	jump_label_lock();
+	mutex_lock(&text_mutex);
+	shared = klp_site_shared(site, lpt_one);
+	mutex_unlock(&text_mutex);
+	jump_label_unlock();
+	cpus_read_unlock();
+
+	return shared;
+}
+
+/* A debugger can have set a breakpoint at any instruction of the site. */
+static void site_trapped(struct kunit *test)
+{
+	const struct trap_case *c = test->param_value;
+	struct klp_site site = { .addr = (unsigned long)c->text };
+
+	KUNIT_EXPECT_EQ(test, klp_site_trapped(&site), c->trapped);
+	KUNIT_EXPECT_EQ(test, is_shared(&site), c->trapped);
+}
+
+/* A static call that no table can be asked about, as that is being sorted. */
+static void site_static_call(struct kunit *test)
+{
+	static u8 text[] = { NOP, CALL_INSN_OPCODE, 0, 0, 0, 0, RET };
+	struct klp_site site = { .addr = (unsigned long)text };
+	unsigned long to = kallsyms_lookup_name("__SCT__lpt_call");
+	s32 rel = to - ((unsigned long)text + 1 + CALL_INSN_SIZE);
+
+	if (!to)
+		kunit_skip(test, "static calls have no trampolines");
+
+	memcpy(text + 2, &rel, sizeof(rel));
+	KUNIT_EXPECT_TRUE(test, klp_site_has_static_call(&site));
+	KUNIT_EXPECT_TRUE(test, is_shared(&site));
+	text[1] = JMP32_INSN_OPCODE;
+	KUNIT_EXPECT_TRUE(test, klp_site_has_static_call(&site));
+	rel = (unsigned long)lpt_two - ((unsigned long)text + 1 + CALL_INSN_SIZE);
+	memcpy(text + 2, &rel, sizeof(rel));
+	KUNIT_EXPECT_FALSE(test, klp_site_has_static_call(&site));
+	KUNIT_EXPECT_FALSE(test, is_shared(&site));
+}
 
 static void site_reach(struct kunit *test)
 {
@@ -255,11 +331,56 @@ static void site_refused_own_path(struct kunit *test)
 	expect_refused(test, "klp_window", -EPERM);
 	expect_refused(test, "klp_enable_patch", -EPERM);
 	expect_refused(test, "multi_cpu_stop", -EPERM);
-	expect_refused(test, "unwind_next_frame", -EPERM);
-	expect_refused(test, "native_play_dead", -EPERM);
+	expect_refused(test, "cpu_stopper_thread", -EPERM);
 	/* Every return can go through it. */
 	if (IS_ENABLED(CONFIG_MITIGATION_SRSO))
 		expect_refused(test, "srso_alias_return_thunk", -EPERM);
+}
+
+static void expect_func(struct kunit *test, const char *name, int err)
+{
+	unsigned long addr = kallsyms_lookup_name(name);
+	const char *why;
+
+	/* Of these functions each kernel has some. */
+	if (!addr)
+		return;
+	mutex_lock(&klp_mutex);
+	KUNIT_EXPECT_EQ_MSG(test, klp_guard_func(addr, &why), err, "%s", name);
+	mutex_unlock(&klp_mutex);
+}
+
+/* What smp_ops.play_dead leads to, by name or not. */
+/* Also those that this machine does not use. */
+static int expect_dead_refused(void *data, const char *name, unsigned long addr)
+{
+	struct kunit *test = data;
+	const char *why;
+
+	if (strstr(name, "play_dead") && core_kernel_text(addr))
+		KUNIT_EXPECT_EQ_MSG(test, klp_guard_func(addr, &why), -EPERM, "%s", name);
+	return 0;
+}
+
+static void site_refused_offline(struct kunit *test)
+{
+	const char *why;
+
+	mutex_lock(&klp_mutex);
+	kallsyms_on_each_symbol(expect_dead_refused, test);
+	KUNIT_EXPECT_EQ(test, klp_guard_func((unsigned long)smp_ops.play_dead, &why),
+			-EPERM);
+	mutex_unlock(&klp_mutex);
+
+	expect_refused(test, "native_play_dead", -EPERM);
+	expect_refused(test, "cpuhp_ap_report_dead", -EPERM);
+	expect_func(test, "mwait_play_dead", -EPERM);
+	expect_func(test, "io_idle", -EPERM);
+	expect_func(test, "tboot_shutdown", -EPERM);
+	expect_func(test, "sev_es_play_dead", -EPERM);
+	expect_func(test, "xen_pv_play_dead", -EPERM);
+	/* A function that merely has to do with it. */
+	expect_func(test, "_printk", 0);
 }
 
 static noinline __used int lpt_nokprobe(int x)
@@ -420,6 +541,8 @@ static struct kunit_case site_cases[] = {
 #ifdef CONFIG_JUMP_LABEL
 	KUNIT_CASE(site_branch_hidden),
 #endif
+	KUNIT_CASE_PARAM(site_trapped, trap_gen_params),
+	KUNIT_CASE(site_static_call),
 	KUNIT_CASE(site_reach),
 	KUNIT_CASE(site_refused_short),
 	KUNIT_CASE(site_refused_not_text),
@@ -427,6 +550,7 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE(site_refused_entry),
 	KUNIT_CASE(site_refused_trap_path),
 	KUNIT_CASE(site_refused_own_path),
+	KUNIT_CASE(site_refused_offline),
 	KUNIT_CASE(site_refused_blacklist),
 	KUNIT_CASE_SLOW(site_refused_sections),
 	KUNIT_CASE(site_refused_jump_label),

@@ -4,6 +4,7 @@
 #include <kunit/test.h>
 #include <linux/memory.h>
 #include <asm/text-patching.h>
+#include "../blockers.h"
 #include "../patch.h"
 #include "../switch.h"
 #include "helpers.h"
@@ -150,7 +151,7 @@ static void run_blocked(struct kunit *test, struct klp_site *site,
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->look.text,
 					     (unsigned long)lpt_sleeper, 64), 0);
 	KUNIT_EXPECT_EQ(test, lpt_switch_run(sw), -EBUSY);
-	klp_look_blockers(&blockers);
+	klp_blockers_get(&blockers, klp_look_nr_inside());
 	KUNIT_EXPECT_EQ(test, blockers.nr, 1);
 	KUNIT_EXPECT_EQ(test, blockers.blocker[0].pid, task->pid);
 	klp_switch_free(sw);
@@ -253,7 +254,10 @@ static void expect_call_steps(struct kunit *test, int (*caller)(int x))
 /* What an NMI gets that comes across a static call meanwhile. */
 static void switch_call_trap(struct kunit *test)
 {
+	lpt_nr_returned = 0;
 	expect_call_steps(test, lpt_calls);
+	/* Once before, after each of three steps, and at the end; and the same back. */
+	KUNIT_EXPECT_EQ(test, lpt_nr_returned, 2 * 5);
 	expect_call_steps(test, lpt_static_call);
 }
 

@@ -3,6 +3,7 @@
 
 #include <kunit/test.h>
 #include <linux/kprobes.h>
+#include <asm/livepatch.h>
 #include "../patch.h"
 #include "../target.h"
 #include "../transition.h"
@@ -328,20 +329,24 @@ static void wait_error(struct kunit *test)
 static void wait_kprobe(struct kunit *test)
 {
 	struct lpt_patch *p = sleeper_patch(test, "lpt_patch");
-	struct kprobe probe = { .symbol_name = "lpt_one" };
 	struct lpt_parked parked;
+	struct kprobe probe;
+	struct klp_site site;
 	bool patched;
+	int ret;
 
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_one, 64));
 	lpt_park_in(test, &parked, lpt_sleeper);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
 	/* It is refused only while an attempt is under way. */
-	while (register_kprobe(&probe)) {
-		probe = (struct kprobe){ .symbol_name = "lpt_one" };
+	do {
 		schedule_timeout_uninterruptible(1);
-	}
+		probe = (struct kprobe){ .addr = (void *)site.addr };
+		ret = register_kprobe(&probe);
+	} while (ret);
 	KUNIT_EXPECT_EQ(test, lpt_unpark(&parked), LPT_OLD);
 
-	/* Now only the probe is in the way, which is where the jump will be. */
+	/* Now only the probe blocks the switch, which is where the jump will be. */
 	schedule_timeout_uninterruptible(HZ / 10);
 	mutex_lock(&klp_mutex);
 	patched = p->objs[0].patched;

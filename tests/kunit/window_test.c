@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What happens while the CPUs are stopped, and what does not. */
+/* The stop window: what is done while the CPUs are stopped. */
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
@@ -12,6 +12,7 @@
 #include <linux/sched/task.h>
 #include <linux/stacktrace.h>
 #include "../ladder.h"
+#include "../blockers.h"
 #include "../look.h"
 #include "../patch.h"
 #include "../switch.h"
@@ -124,7 +125,7 @@ static void expect_late_found(struct kunit *test, unsigned int stops)
 
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, switch_once(test, sw), -EBUSY);
-	klp_look_blockers(&blockers);
+	klp_blockers_get(&blockers, klp_look_nr_inside());
 	KUNIT_EXPECT_EQ(test, blockers.nr, 1);
 	KUNIT_EXPECT_EQ(test, blockers.blocker[0].pid, late.task->pid);
 	KUNIT_EXPECT_EQ(test, sw->stats.nr_stops, stops);
@@ -167,7 +168,8 @@ static void window_dead(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	before_stop = bury;
 	kunit_activate_static_stub(test, klp_switch_look, check_and_then);
-	KUNIT_EXPECT_EQ(test, switch_once(test, sw), 0);
+	KUNIT_EXPECT_EQ_MSG(test, switch_once(test, sw), 0, "%u stops, %u tasks inside",
+			    sw->stats.nr_stops, klp_look_nr_inside());
 	klp_switch_free(sw);
 }
 

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The site: where in a function a redirection is written, what, and how.
+ * Redirect a function by writing a jump to its replacement.
  *
- * A redirected function starts with a jump to its replacement. The jump has
- * five bytes, which cannot be written at once, so they are written in three
- * steps, while every CPU is stopped, through a writable alias:
+ * The jump is written behind endbr64, and behind the bytes of ftrace if there are any. The
+ * five bytes that it overwrites are the site of the function. Five bytes cannot be written
+ * atomically. So they are written in three steps, through a writable alias, while all CPUs
+ * are stopped. Static calls that are changed, see calls.c, are written in the same steps:
  *
- *   1. the first byte becomes INT3, a trap, from which klp_int3() continues in
- *      a replacement;
- *   2. the other four bytes become what they must be;
- *   3. the first byte does.
+ *   trap   the first byte becomes an INT3. klp_int3() handles it, and makes the CPU
+ *          continue in a complete version of the function
+ *   tail   the other four bytes get their new values
+ *   head   the first byte gets its new value
  *
- * All CPUs serialise after each step, and none that is in an NMI counts as
- * having done so before the NMI is over. So the other four bytes only change
- * when no CPU can see the old first byte any more, and an NMI or a machine
- * check that calls the function meanwhile gets one version or the other, whole:
- * of the bytes that a step writes the first alone decides.
+ * Each CPU executes sync_core() after each step. A CPU in an NMI does so when the NMI
+ * handler has returned, and the next step waits for it. So when the tail is written, all
+ * CPUs see the INT3, and no CPU executes the old first byte any more. An NMI or a machine
+ * check that calls the function between two steps runs the old or the new version as a
+ * whole.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -41,13 +42,13 @@
 #include <asm/text-patching.h>
 
 /*
- * The edits where there can be an INT3, sorted by address, or NULL. Set in the
- * window, and taken back soon after it.
+ * The edits at which a CPU can execute an INT3, sorted by address, or NULL. Set in the stop
+ * window, and cleared soon after it.
  */
 static const struct klp_edit *klp_armed;
 static unsigned int klp_nr_armed;
 
-/* Who calls a function or jumps to it directly need not go through endbr64. */
+/* A direct call or jump need not go through the endbr64 of its target. */
 static unsigned long klp_behind_endbr(void *func)
 {
 	unsigned long addr = (unsigned long)func;
@@ -72,7 +73,7 @@ static void klp_branch(u8 *insn, u8 opcode, unsigned long addr,
 	memcpy(insn + 1, &rel, sizeof(rel));
 }
 
-/* What the site says while the function's entry goes to @to. */
+/* The bytes of a site while the function is redirected to @to. */
 static void klp_site_text(u8 *text, const struct klp_site *site, void *to)
 {
 	if (to)
@@ -88,8 +89,8 @@ static void klp_site_text(u8 *text, const struct klp_site *site, void *to)
  * @func:	address of the function
  * @size:	its size in bytes, padding included
  *
- * The site is behind endbr64, which an indirect call must find, and behind the
- * bytes that ftrace writes, so that both keep working on a patched function.
+ * The site is behind endbr64, which an indirect call must find, and behind the bytes of
+ * ftrace, so that both keep working on a patched function.
  *
  * Context: The text must stay as it is for the duration of the call.
  * Return: NULL, or why the function has no site, as part of a sentence.
@@ -109,8 +110,8 @@ const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 		return "it is too short for the jump";
 
 	/*
-	 * The bytes are put back as a whole, so it does not matter where an
-	 * instruction ends; but bytes that are no instructions are no function.
+	 * The bytes are restored as a whole, so it does not matter where an instruction
+	 * ends. But bytes that are no instructions are no function.
 	 */
 	for (pos = addr; pos < addr + KLP_SITE_SIZE; pos += insn.length) {
 		if (insn_decode_kernel(&insn, (void *)pos))
@@ -123,24 +124,59 @@ const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 	return NULL;
 }
 
+/* Does the CPU never get from an instruction to the one behind it? */
+static bool klp_insn_ends(const struct insn *insn)
+{
+	switch (insn->opcode.bytes[0]) {
+	case RET_INSN_OPCODE:
+	case JMP8_INSN_OPCODE:
+	case JMP32_INSN_OPCODE:
+		return true;
+	case 0x0f:
+		/* UD2 */
+		return insn->opcode.bytes[1] == 0x0b;
+	case 0xff:
+		/* JMP r/m64 */
+		return (X86_MODRM_REG(insn->modrm.value) & ~1) == 4;
+	default:
+		return false;
+	}
+}
+
 /**
- * klp_site_trapped() - did somebody else set a breakpoint at the site?
+ * klp_site_trapped() - did other code set a breakpoint in a site?
  * @site:	the site
  *
- * Context: Any.
- * Return: true if there was one when the site was looked at.
+ * The compiler puts an INT3 behind an instruction that ends a function, to stop
+ * speculation. That is no breakpoint.
+ *
+ * Context: Process context. Caller holds text_mutex.
+ * Return: true if there is a breakpoint.
  */
 bool klp_site_trapped(const struct klp_site *site)
 {
-	return site->orig[0] == INT3_INSN_OPCODE;
+	unsigned long addr = site->addr;
+	struct insn insn;
+
+	while (klp_site_contains(site, addr) &&
+	       !insn_decode_kernel(&insn, (void *)addr)) {
+		if (insn.opcode.bytes[0] == INT3_INSN_OPCODE)
+			return true;
+		if (klp_insn_ends(&insn))
+			break;
+		addr += insn.length;
+	}
+
+	return false;
 }
 
 /**
  * klp_is_trampoline() - is a function the trampoline of a static call?
  * @func:	its address
  *
- * A trampoline is a function for the symbol table. It is five bytes that its key's
- * owner writes, and an instruction that nobody runs, by which he knows it again.
+ * A trampoline is a function in the symbol table. It consists of five bytes that
+ * static_call_update() writes, and of an instruction that is not executed, by which the
+ * static call code recognises it.
  *
  * Context: Any.
  * Return: true if it is.
@@ -149,7 +185,7 @@ bool klp_is_trampoline(const void *func)
 {
 	static const u8 mark[] = { 0x0f, 0xb9, 0xcc };
 
-	/* Functions are aligned, so as much can be read of the shortest. */
+	/* Functions are aligned, so that much can be read also of the shortest. */
 	return !memcmp(func + JMP32_INSN_SIZE, mark, sizeof(mark));
 }
 
@@ -170,36 +206,113 @@ int klp_site_reachable(const struct klp_site *site, void *to)
 	       klp_reaches(site->addr, addr + ENDBR_INSN_SIZE) ? 0 : -ERANGE;
 }
 
-static bool klp_insn_branches_to(const struct klp_site *site,
-				 const struct insn *insn, unsigned long addr)
+#define KLP_NOWHERE	0UL
+
+/* Where may an instruction branch to, other than to the one behind it? */
+static unsigned long klp_insn_target(const struct insn *insn, unsigned long addr)
 {
 	unsigned long to = addr + insn->length + insn->immediate.value;
-	u8 opcode = insn->opcode.bytes[0];
 
-	switch (opcode) {
+	switch (insn->opcode.bytes[0]) {
 	case 0x70 ... 0x7f:	/* Jcc rel8 */
 	case 0xe0 ... 0xe3:	/* LOOPcc, JCXZ */
 	case JMP8_INSN_OPCODE:
 	case JMP32_INSN_OPCODE:
-		return klp_site_contains(site, to);
 	case CALL_INSN_OPCODE:
-		/* Who calls the function anew gets it anew. */
-		return to != site->addr && klp_site_contains(site, to);
+		return to;
 	case 0x0f:
 		/* Jcc rel32 */
-		return (insn->opcode.bytes[1] & 0xf0) == 0x80 &&
-		       klp_site_contains(site, to);
+		return (insn->opcode.bytes[1] & 0xf0) == 0x80 ? to : KLP_NOWHERE;
 	case 0xff:
-		/*
-		 * JMP r/m64, maybe by a jump table. There are none if indirect
-		 * jumps have to be avoided or marked.
-		 */
-		return (X86_MODRM_REG(insn->modrm.value) & ~1) == 4 &&
-		       !IS_ENABLED(CONFIG_MITIGATION_RETPOLINE) &&
-		       !IS_ENABLED(CONFIG_X86_KERNEL_IBT);
+		/* JMP r/m64 */
+		return (X86_MODRM_REG(insn->modrm.value) & ~1) == 4 ? KLP_ANYWHERE :
+								      KLP_NOWHERE;
 	default:
-		return false;
+		return KLP_NOWHERE;
 	}
+}
+
+/* There are no jump tables if indirect jumps have to be avoided or marked. */
+#define KLP_HAS_JUMP_TABLES	(!IS_ENABLED(CONFIG_MITIGATION_RETPOLINE) && \
+				 !IS_ENABLED(CONFIG_X86_KERNEL_IBT))
+
+static bool klp_insn_branches_to(const struct klp_site *site,
+				 const struct insn *insn, unsigned long addr)
+{
+	unsigned long to = klp_insn_target(insn, addr);
+
+	if (to == KLP_ANYWHERE)
+		return KLP_HAS_JUMP_TABLES;
+	/* A task that calls the function enters it anew. */
+	if (insn->opcode.bytes[0] == CALL_INSN_OPCODE && to == site->addr)
+		return false;
+
+	return klp_site_contains(site, to);
+}
+
+/**
+ * klp_text_step() - decode an instruction
+ * @addr:	its address; set to that of the one behind it
+ * @to:		set to the target if it is a branch or a call, KLP_ANYWHERE if it is an
+ *		indirect jump, else 0
+ *
+ * Context: Process context. The text must not change during the call.
+ * Return: false if it cannot be decoded.
+ */
+bool klp_text_step(unsigned long *addr, unsigned long *to)
+{
+	struct insn insn;
+
+	if (insn_decode_kernel(&insn, (void *)*addr))
+		return false;
+
+	*to = klp_insn_target(&insn, *addr);
+	*addr += insn.length;
+	return true;
+}
+
+/**
+ * klp_text_branch() - find a branch in text
+ * @addr:	the address of an instruction; set to the one behind the branch
+ * @end:	where to stop
+ *
+ * Context: Process context. The text must not change during the call.
+ * Return: the target of the first branch or call at or after @addr; KLP_ANYWHERE if it
+ *	   is an indirect jump; 0 if there are no more, or the text cannot be decoded.
+ */
+unsigned long klp_text_branch(unsigned long *addr, unsigned long end)
+{
+	unsigned long to = KLP_NOWHERE;
+
+	while (to == KLP_NOWHERE && *addr < end && klp_text_step(addr, &to))
+		;
+
+	return to;
+}
+
+/**
+ * klp_site_has_static_call() - is a static call in a site that is not set up yet?
+ * @site:	the site
+ *
+ * Until a static call is set up it calls its trampoline, or jumps there. After that the
+ * table of static calls says where it is. While a module is being loaded its table is
+ * sorted, and cannot be read.
+ *
+ * Context: Process context. Caller holds text_mutex.
+ * Return: true if there is one.
+ */
+bool klp_site_has_static_call(const struct klp_site *site)
+{
+	unsigned long addr = site->addr, to;
+
+	while ((to = klp_text_branch(&addr, site->addr + KLP_SITE_SIZE))) {
+		/* All that klp_is_trampoline() reads is text. */
+		if (kernel_text_address(to) && kernel_text_address(to + 7) &&
+		    klp_is_trampoline((void *)to))
+			return true;
+	}
+
+	return false;
 }
 
 static bool klp_fixup_branches_to(const struct klp_site *site,
@@ -249,18 +362,33 @@ bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
 }
 
 /**
- * klp_call_target() - where does a direct call or jump go?
+ * klp_call_trapped() - is there a breakpoint in place of a call's first byte?
+ * @addr:	the address of a static call
+ *
+ * Context: Any.
+ * Return: true if there is: static_call_update() is writing the call, or a debugger has
+ *	   set a breakpoint.
+ */
+bool klp_call_trapped(unsigned long addr)
+{
+	return READ_ONCE(*(const u8 *)addr) == INT3_INSN_OPCODE;
+}
+
+/**
+ * klp_call_target() - find the target of a direct call or jump
  * @addr:	the address of the instruction
  *
  * Context: Any.
- * Return: where it goes, or NULL if it is none that takes five bytes.
+ * Return: the target, also if there is a breakpoint in place of the first byte; NULL if it
+ *	   is another instruction.
  */
 void *klp_call_target(unsigned long addr)
 {
 	const u8 *insn = (const u8 *)addr;
 	s32 rel;
 
-	if (insn[0] != CALL_INSN_OPCODE && insn[0] != JMP32_INSN_OPCODE)
+	if (insn[0] != CALL_INSN_OPCODE && insn[0] != JMP32_INSN_OPCODE &&
+	    insn[0] != INT3_INSN_OPCODE)
 		return NULL;
 
 	memcpy(&rel, insn + 1, sizeof(rel));
@@ -268,14 +396,14 @@ void *klp_call_target(unsigned long addr)
 }
 
 /**
- * klp_edit_site() - make an edit of a function's entry
+ * klp_edit_site() - encode the edit of a function's entry
  * @edit:	the edit
  * @site:	the function's site
- * @from:	where the entry goes now, NULL for the function itself
- * @to:		where it must go, NULL for the function itself
+ * @from:	the replacement that it is redirected to now, NULL if it is not redirected
+ * @to:		the replacement that it has to be redirected to, NULL to restore it
  *
- * Meanwhile it goes where the new version is, unless that is the function itself,
- * of which the bytes are not whole then.
+ * An INT3 stands for the new version. If that is the original function, whose bytes are
+ * incomplete meanwhile, it stands for the old version.
  *
  * Context: Any.
  */
@@ -291,15 +419,15 @@ void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 }
 
 /**
- * klp_edit_call() - make an edit of a direct call or jump
+ * klp_edit_call() - encode the edit of a direct call or jump
  * @edit:	the edit
  * @addr:	the address of the instruction
- * @from:	where it goes, as klp_call_target() has said
- * @to:		where it must go
- * @trap:	where it goes meanwhile
+ * @from:	its target, as found by klp_call_target()
+ * @to:		the new target
+ * @trap:	the target that an INT3 stands for
  *
- * Somebody may have changed it since, so what it was does not follow from the text
- * but from what was found: else it would be his change that is made undone.
+ * The old bytes are made from @from and not copied from the text. static_call_update()
+ * can have changed the text since, and that change must not be undone.
  *
  * Context: Any.
  * Return: 0, or -ERANGE if @to is more than 2 GiB away.
@@ -324,12 +452,12 @@ int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *from,
 }
 
 /**
- * klp_edit_fits() - is the text as it must be for an edit?
+ * klp_edit_fits() - does the text contain what an edit expects?
  * @edit:	the edit
  *
  * Context: Process context. Caller holds text_mutex, and keeps it until the edit
  *	    is made.
- * Return: true if nobody else has changed it.
+ * Return: true if it does.
  */
 bool klp_edit_fits(const struct klp_edit *edit)
 {
@@ -339,12 +467,12 @@ bool klp_edit_fits(const struct klp_edit *edit)
 }
 
 /**
- * klp_edit_probed() - is there a kprobe at an edit, or what is left of one?
+ * klp_edit_probed() - is there a kprobe at an edit, or the remainder of one?
  * @edit:	the edit
  *
- * When a module goes its probes are disarmed for good, but stay registered. In a
- * module that is then loaded to the same place they are never hit, but kprobes take
- * an INT3 there for theirs, so that klp_int3() never hears of it.
+ * When a module is unloaded its kprobes are disarmed, but stay registered. In another
+ * module that is loaded to the same place they are never hit. But kprobes take an INT3
+ * there for their own, and klp_int3() is not called.
  *
  * Context: Any.
  * Return: true if there is.
@@ -372,8 +500,8 @@ static bool klp_crosses_page(unsigned long addr)
  * @edits:	the edits, sorted by address
  * @nr:		number of edits
  *
- * All pages go into one mapping, each once. It is not executable, and it is
- * gone, from every TLB too, when klp_edits_unmap() returns.
+ * All pages are in one mapping, each once. It is not executable. When klp_edits_unmap()
+ * returns, it is removed from all TLBs as well.
  *
  * Context: Process context, may sleep.
  * Return: the mapping, NULL if there are no edits, or ERR_PTR() of -ENOMEM if
@@ -402,7 +530,7 @@ void *klp_edits_map(struct klp_edit *edits, unsigned int nr)
 
 		if (!nr_pages || pages[nr_pages - 1] != page)
 			pages[nr_pages++] = page;
-		/* An index for now; the address is known when all are. */
+		/* An index for now. The address is known when the pages are mapped. */
 		edits[i].alias = (u8 *)(unsigned long)(nr_pages - 1);
 
 		if (klp_crosses_page(addr))
@@ -458,12 +586,11 @@ void klp_edits_unmap(void *map)
  * @nr:		number of edits
  * @step:	KLP_STEP_TRAP, KLP_STEP_TAIL, KLP_STEP_HEAD
  *
- * The steps are done in this order. Before each one, all CPUs must have gone
- * through sync_core() since the one before, and not in an NMI. The same goes for
- * klp_edits_disarm(), which follows the last one.
+ * The steps are made in this order. Between two steps each CPU must execute sync_core(),
+ * outside of an NMI. The same is true between the last step and klp_edits_disarm().
  *
- * Context: Every other CPU waits with interrupts off, or runs none of the text.
- *	    NMIs are welcome. Takes no lock, calls nothing.
+ * Context: Each other CPU waits with interrupts off. NMIs are allowed. Takes no lock,
+ *	    and calls nothing.
  */
 void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 			       enum klp_step step)
@@ -475,8 +602,10 @@ void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 		WRITE_ONCE(klp_nr_armed, nr);
 		/* Pairs with klp_int3(): the edits are there before the INT3. */
 		smp_store_release(&klp_armed, edits);
-		for (i = 0; i < nr; i++)
-			WRITE_ONCE(*edits[i].alias, INT3_INSN_OPCODE);
+		for (i = 0; i < nr; i++) {
+			if (!edits[i].no_trap)
+				WRITE_ONCE(*edits[i].alias, INT3_INSN_OPCODE);
+		}
 		break;
 	case KLP_STEP_TAIL:
 		for (i = 0; i < nr; i++)
@@ -491,11 +620,9 @@ void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 }
 
 /**
- * klp_rela_clear() - clear what a relocation has written
- * @addr:	where it was written, in a module
- * @size:	what klp_rela_size() says
- *
- * Nobody runs it before it is written again, by who has all CPUs serialise.
+ * klp_rela_clear() - clear a relocation that was written
+ * @addr:	its address, in a module
+ * @size:	its size, see klp_rela_size()
  *
  * Context: Process context. Caller holds text_mutex.
  */
@@ -506,11 +633,6 @@ void klp_rela_clear(unsigned long addr, unsigned int size)
 	lockdep_assert_held(&text_mutex);
 
 	text_poke((void *)addr, &zero, size);
-}
-
-static void klp_sync_cpu(void *unused)
-{
-	sync_core();
 }
 
 /**
@@ -528,23 +650,7 @@ void klp_edits_disarm(void)
 }
 
 /**
- * klp_edits_write_still() - make edits in text that nobody runs
- * @edits:	the edits, mapped
- * @nr:		number of edits
- *
- * They need no trap, but there is no knowing what a CPU has decoded ahead.
- *
- * Context: Process context, may sleep.
- */
-void klp_edits_write_still(const struct klp_edit *edits, unsigned int nr)
-{
-	klp_edits_write(edits, nr, KLP_STEP_TAIL);
-	klp_edits_write(edits, nr, KLP_STEP_HEAD);
-	on_each_cpu(klp_sync_cpu, NULL, true);
-}
-
-/**
- * klp_edits_tell() - tell those who follow changes of the text
+ * klp_edits_tell() - tell perf of the new text
  * @edits:	the edits, which have been made
  * @nr:		number of edits
  *
@@ -572,8 +678,8 @@ static int __kprobes klp_edit_cmp(const void *key, const void *elt)
 }
 
 /*
- * An INT3 of ours stands for a jump or a call to a version of a function that is
- * whole. Only an NMI or a machine check can hit one.
+ * An INT3 of a switch stands for a jump or a call to a version of a function that is
+ * complete. Only an NMI or a machine check can execute one.
  */
 static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 			      void *data)
@@ -597,7 +703,7 @@ static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 	if (!edit)
 		return NOTIFY_DONE;
 
-	/* As the call does, of which the first byte has just been executed. */
+	/* As the call does, whose first byte was replaced by the INT3. */
 	if (edit->call)
 		int3_emulate_push(regs, regs->ip - INT3_INSN_SIZE + CALL_INSN_SIZE);
 	int3_emulate_jmp(regs, (unsigned long)edit->trap);
@@ -606,7 +712,7 @@ static int __kprobes klp_int3(struct notifier_block *nb, unsigned long val,
 
 static struct notifier_block klp_int3_nb = {
 	.notifier_call	= klp_int3,
-	/* Before anything that could call a function that traps. */
+	/* Before any notifier that could call a function with an INT3. */
 	.priority	= INT_MAX,
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The site: where in a function a redirection is written, and how.
+ * Redirect a function: where in its text, and how.
  */
 #ifndef _ASM_X86_LIVEPATCH_H
 #define _ASM_X86_LIVEPATCH_H
@@ -19,11 +19,14 @@ struct static_call_key;
 
 #define KLP_SITE_SIZE	JMP32_INSN_SIZE
 
+/* The target of an indirect jump, which is not known. */
+#define KLP_ANYWHERE	~0UL
+
 /**
- * struct klp_site - the bytes of a function that a redirection overwrites
- * @addr:	the first of them: after endbr64 and after ftrace's own bytes
- * @orig:	what they are while the function is not redirected
- * @insns:	how many bytes the instructions have of which these are a part
+ * struct klp_site - the bytes of a function that are overwritten when it is redirected
+ * @addr:	address of the first byte: after endbr64 and after the bytes of ftrace
+ * @orig:	the bytes of the original function
+ * @insns:	the size of the instructions that these bytes are part of, in bytes
  */
 struct klp_site {
 	unsigned long addr;
@@ -32,17 +35,17 @@ struct klp_site {
 };
 
 /**
- * struct klp_edit - bytes of the text that change
- * @addr:	the first of them
- * @was:	what they are
- * @text:	what they must be
- * @trap:	where a CPU goes on that meets a trap there meanwhile
+ * struct klp_edit - a change of five bytes of text
+ * @addr:	address of the first byte
+ * @was:	the bytes before the change
+ * @text:	the bytes after it
+ * @trap:	where a CPU continues that executes the INT3 meanwhile
  * @call:	it gets there by a call, and not by a jump
- * @key:	the key of the static call that they are; NULL for the entry of a
- *		function, which nobody else may change
- * @func:	the function that the key must say, else they are left alone
- * @gone:	they call what goes: if they cannot be edited now, nothing can
- * @alias:	writable mapping of them
+ * @no_trap:	no INT3 is written
+ * @key:	the key of the static call that the bytes are; NULL for the entry of a
+ *		function
+ * @func:	the function in the key, or the static call is being updated
+ * @alias:	writable mapping of the bytes
  */
 struct klp_edit {
 	unsigned long addr;
@@ -50,17 +53,17 @@ struct klp_edit {
 	u8 text[KLP_SITE_SIZE];
 	void *trap;
 	bool call;
+	bool no_trap;
 	const struct static_call_key *key;
 	void *func;
-	bool gone;
 	u8 *alias;
 };
 
 /**
  * enum klp_step - the steps in which edits are made
- * @KLP_STEP_TRAP:	the first byte of each site becomes a trap
- * @KLP_STEP_TAIL:	the other bytes become what they must be
- * @KLP_STEP_HEAD:	the first byte does
+ * @KLP_STEP_TRAP:	the first byte of each edit becomes an INT3
+ * @KLP_STEP_TAIL:	the other bytes get their new values
+ * @KLP_STEP_HEAD:	the first byte gets its new value
  */
 enum klp_step {
 	KLP_STEP_TRAP,
@@ -69,7 +72,7 @@ enum klp_step {
 };
 
 /**
- * klp_site_contains() - is an address that of one of the bytes of a site?
+ * klp_site_contains() - is an address in a site?
  * @site:	the site
  * @addr:	the address
  *
@@ -83,7 +86,7 @@ static inline bool klp_site_contains(const struct klp_site *site,
 }
 
 /**
- * klp_rela_size() - how much does a relocation write?
+ * klp_rela_size() - the size of what a relocation writes
  * @type:	its type
  *
  * Context: Any.
@@ -109,7 +112,7 @@ static inline unsigned int klp_rela_size(unsigned long type)
 void klp_rela_clear(unsigned long addr, unsigned int size);
 
 /**
- * klp_task_sp() - where the part of a task's stack begins that is in use
+ * klp_task_sp() - the stack pointer of a task
  * @task:	the current task, or one that does not run
  *
  * Context: Any.
@@ -118,6 +121,24 @@ void klp_rela_clear(unsigned long addr, unsigned int size);
 static __always_inline unsigned long klp_task_sp(const struct task_struct *task)
 {
 	return task == current ? current_stack_pointer : task->thread.sp;
+}
+
+/**
+ * klp_spill_registers() - save the registers that a function must preserve on the stack
+ *
+ * The compiler does so in the function that this is inlined into, as far as it has not done
+ * so yet. It may not let go of %rbp, so this is returned.
+ *
+ * Context: Any.
+ * Return: %rbp.
+ */
+static __always_inline unsigned long klp_spill_registers(void)
+{
+	unsigned long bp;
+
+	asm volatile("movq %%rbp, %0"
+		     : "=m" (bp) : : "rbx", "r12", "r13", "r14", "r15");
+	return bp;
 }
 
 /**
@@ -154,9 +175,13 @@ const char *klp_site_init(struct klp_site *site, void *func,
 bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
 			  unsigned long end);
 bool klp_site_trapped(const struct klp_site *site);
+bool klp_text_step(unsigned long *addr, unsigned long *to);
+unsigned long klp_text_branch(unsigned long *addr, unsigned long end);
+bool klp_site_has_static_call(const struct klp_site *site);
 bool klp_is_trampoline(const void *func);
 int klp_site_reachable(const struct klp_site *site, void *to);
 
+bool klp_call_trapped(unsigned long addr);
 void *klp_call_target(unsigned long addr);
 
 void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
@@ -171,7 +196,6 @@ void klp_edits_unmap(void *map);
 void klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 		     enum klp_step step);
 void klp_edits_disarm(void);
-void klp_edits_write_still(const struct klp_edit *edits, unsigned int nr);
 void klp_edits_tell(const struct klp_edit *edits, unsigned int nr);
 
 #endif /* _ASM_X86_LIVEPATCH_H */
