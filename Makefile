@@ -177,6 +177,7 @@ rounds: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 
 modules: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/modules
+	@$(vm) --timeout 900 $(this) tests/vm/referrers
 	@$(vm) --timeout 900 --append slab_debug=F $(this) tests/vm/coming 200 1
 
 patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that are held at the edge of user space, and what happens to them meanwhile.
+ * Run threads that are to be held at the edge of user space.
  *
  *   held tick			a thread that counts how often it was held, and sleeps
  *				for short times

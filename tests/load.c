@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What keeps a virtual machine busy while a patch is switched.
+ * Keep a virtual machine busy while a patch is switched.
  *
  *   load read THREADS FILE	threads that read a line with a version
  *   load yield THREADS		threads that take turns on one CPU

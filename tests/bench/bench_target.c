@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is patched to measure it. In /sys/module/bench_target/parameters:
+ * Functions to be patched and measured. In /sys/module/bench_target/parameters:
  *
  *   call	read: how long 1,000 calls of a function take, the least of many
  *		times, in cycles of the time stamp counter; and through a static
  *		call; and of a function that no patch is for
  *
- * Nothing of this module runs but that. An emulator throws away what it made of a
- * page when it is written to, which takes it a hundred times as long as to write.
+ * Nothing else of this module runs. An emulator discards the translation of a page that is
+ * written to, which takes it a hundred times as long as the write.
  */
 
 #include <linux/compiler.h>

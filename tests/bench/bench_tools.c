@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What live patching is measured with. In /sys/module/bench_tools/parameters:
+ * Tools to measure live patching. In /sys/module/bench_tools/parameters:
  *
- *   threads	threads that sleep; write how many there shall be
+ *   threads	written: how many threads are to sleep
  */
 
 #include <linux/init.h>

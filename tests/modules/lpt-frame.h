@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What is the same in all patches for one module. A file that includes this defines
+ * The parts that all patches for one module share. A file that includes this defines
  *
- *   funcs		what is replaced, and an empty entry
+ *   funcs		the functions that are replaced, and an empty entry
  *   LPT_OBJECT		the module, if it is not lpt_target
  *   LPT_REPLACE	whether the patch replaces all others, if it does
  *

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A patch with static calls and jump labels, with keys of vmlinux that are not
- * exported, one of them in an array, of its own (see lpt-own.h), of a module that
- * it needs, and of the one that it patches, which may come later. klp-relocs makes
- * livepatch relocations of what is undefined here.
+ * exported, one of them in an array, with keys of its own (see lpt-own.h), of a module
+ * that it needs, and of the module that it patches, which may be loaded later. klp-relocs
+ * makes livepatch relocations for the undefined symbols.
  *
- * What it replaces writes eight digits, of calls and of branches, each of vmlinux,
- * of the patch, of the module that it needs, and of the one that is patched.
+ * The replacement writes eight digits: four for calls and four for branches, each with
+ * keys of vmlinux, of the patch, of the module that it needs, and of the patched module.
  */
 
 #include <linux/compiler.h>

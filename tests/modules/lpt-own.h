@@ -5,7 +5,7 @@
  *   call	0 or 1: which function the static call calls
  *   branch	0 or 1: the static key
  *
- * Whoever includes this defines LPT_PREFIX, with which the names of all begin.
+ * A file that includes this defines LPT_PREFIX, with which all names begin.
  */
 #ifndef _LPT_OWN_H
 #define _LPT_OWN_H

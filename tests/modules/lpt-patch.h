@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A patch for some functions of lpt-target. Whoever includes this defines
+ * A patch for some functions of lpt-target. A file that includes this defines
  *
  *   LPT_FUNCTIONS(do)	do(i) for each of them
  *   LPT_VERSION	what they return

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A patch that calls functions which are not exported: one of vmlinux, and one
- * of the module that it patches. klp-relocs makes livepatch relocations of what
- * is undefined here.
+ * of the module that it patches. klp-relocs makes livepatch relocations for these
+ * undefined symbols.
  */
 
 #include <linux/init.h>

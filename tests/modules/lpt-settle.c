@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* When this has been loaded, all that was given to RCU to be freed is freed. */
+/* When this is loaded, all memory that RCU had to free has been freed. */
 
 #include <linux/errno.h>
 #include <linux/init.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the tests patch.
+ * The functions that the tests patch.
  *
  *   parameters/versions	which version of each of its functions runs, one
  *				character each, 0 for its own
@@ -9,7 +9,10 @@
  *   parameters/keys		what lpt_target_keys() writes
  *   parameters/call, branch	see lpt-own.h
  *   parameters/called		what the text of a static call of this module says
- *   parameters/hold		who reads it stays until he gets a signal
+ *   parameters/hold		a reader stays until it gets a signal
+ *   parameters/note		a reader stays until it is killed; then the text of
+ *				lpt_target_note() is in noted
+ *   parameters/spin		a reader gets such a text some time later, without sleeping
  */
 
 #include <linux/compiler.h>
@@ -20,6 +23,7 @@
 #include <linux/sched.h>
 #include <linux/static_call.h>
 #include <linux/string.h>
+#include <linux/wait_bit.h>
 #include "lpt-target.h"
 
 #define LPT_PREFIX	lpt_target_
@@ -117,6 +121,54 @@ static int hold_get(char *buffer, const struct kernel_param *kp)
 
 static const struct kernel_param_ops hold_ops = { .get = hold_get };
 module_param_cb(hold, &hold_ops, NULL, 0400);
+
+static char noted[64];
+module_param_string(noted, noted, sizeof(noted), 0444);
+
+/* A patch calls these last, with text of its own. */
+noinline int lpt_target_wait(char *buffer, const char *text)
+{
+	wait_var_event_killable(noted, false);
+	strscpy(noted, text);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(lpt_target_wait);
+
+noinline int lpt_target_spin(char *buffer, const char *text)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000000; i++)
+		barrier();
+	return sysfs_emit(buffer, "%s\n", text);
+}
+EXPORT_SYMBOL_GPL(lpt_target_spin);
+
+static noinline int lpt_target_note(char *buffer)
+{
+	return lpt_target_wait(buffer, "old");
+}
+
+static int note_get(char *buffer, const struct kernel_param *kp)
+{
+	return lpt_target_note(buffer);
+}
+
+static const struct kernel_param_ops note_ops = { .get = note_get };
+module_param_cb(note, &note_ops, NULL, 0444);
+
+static noinline int lpt_target_note_busy(char *buffer)
+{
+	return lpt_target_spin(buffer, "old");
+}
+
+static int spin_get(char *buffer, const struct kernel_param *kp)
+{
+	return lpt_target_note_busy(buffer);
+}
+
+static const struct kernel_param_ops spin_ops = { .get = spin_get };
+module_param_cb(spin, &spin_ops, NULL, 0444);
 
 /* A patch says here what its own static calls and keys do. */
 static noinline int lpt_target_keys(char *buffer)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Fifty functions, and what numbers them. */
+/* Fifty functions, and macros that number them. */
 #ifndef _LPT_TARGET_H
 #define _LPT_TARGET_H
 
@@ -26,6 +26,10 @@
 /* What lpt-reloc calls, and nobody exports. */
 int lpt_secret_of_target(int x);
 int lpt_secret_of_vmlinux(unsigned long addr);
+
+/* What lpt-sibling calls. */
+int lpt_target_wait(char *buffer, const char *text);
+int lpt_target_spin(char *buffer, const char *text);
 
 /* What lpt-keys uses: of the KUnit tests, and a trampoline. */
 extern struct static_key_false lpt_keys[2];

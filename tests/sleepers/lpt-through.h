@@ -4,7 +4,7 @@
  * instructions of the function, which goes on behind them with a jump. So a function
  * can be patched without its source, and a task that sleeps in it sleeps in the
  * replacement as well. The function must take no arguments on the stack, and return
- * nothing that is larger than a register. What includes this defines
+ * nothing that is larger than a register. A file that includes this defines
  *
  *   LPT_FUNCTION	the name of the function
  *   LPT_ENTRY		the bytes of these instructions, for the assembler

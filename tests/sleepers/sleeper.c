@@ -4,10 +4,10 @@
  *
  *   sleeper NAME
  *
- * The process says on its standard output what the system call returns: EINTR, and
- * then it sleeps again; or "event" for what it waits for. Its child makes that
- * happen when a line comes on standard input. No library makes the system call, and
- * none makes it again.
+ * The process writes to its standard output what the system call returns: EINTR, after
+ * which it sleeps again, or "event" if the event has happened that it waits for. Its child
+ * makes the event happen when it reads a line from standard input. The system call is made
+ * without a library, so no library repeats it.
  */
 
 #define _GNU_SOURCE
