@@ -144,10 +144,30 @@ static atomic_long_t nmis, nmis_wrong, nmis_trapped;
 static u8 *nmi_site;
 static bool nmi_chain;
 
+/* So many NMIs may interrupt one instruction of a CPU, one after the other. */
+#define MAX_NMIS_AT_ONCE	16
+
+static DEFINE_PER_CPU(unsigned long, nmi_ip);
+static DEFINE_PER_CPU(unsigned int, nmis_at_ip);
+
 /*
- * Whoever has an NMI sends the next one to the next CPU, so that they go on when
- * nobody else could send any, as the machine is stopped. What is interrupted can be
- * about to send something, too, and have written where to, but not yet what.
+ * If each CPU always has another NMI waiting, none executes anything else, and that
+ * never ends. Then the CPU sends no other.
+ */
+static bool is_stuck(const struct pt_regs *regs)
+{
+	if (this_cpu_read(nmi_ip) != regs->ip) {
+		this_cpu_write(nmi_ip, regs->ip);
+		this_cpu_write(nmis_at_ip, 0);
+	}
+
+	return this_cpu_inc_return(nmis_at_ip) > MAX_NMIS_AT_ONCE;
+}
+
+/*
+ * A CPU that has an NMI sends the next one to the next CPU, so that they go on while
+ * the machine is stopped. The interrupted code can be about to send an interrupt, too,
+ * and have written where to, but not yet what.
  */
 static void send_next_nmi(void)
 {
@@ -180,7 +200,8 @@ static int call_in_nmi(unsigned int type, struct pt_regs *regs)
 	atomic_long_inc(&nmis);
 	if (trapped)
 		atomic_long_inc(&nmis_trapped);
-	send_next_nmi();
+	if (!is_stuck(regs))
+		send_next_nmi();
 
 	return NMI_HANDLED;
 }
