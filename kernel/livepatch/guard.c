@@ -172,7 +172,7 @@ static const char * const klp_stop_path[] = {
 static unsigned long klp_offline_path[128] __ro_after_init;
 static unsigned int klp_nr_offline_path __ro_after_init;
 
-static bool klp_in_offline_path(unsigned long addr, const char *name)
+static bool klp_is_listed_offline(unsigned long addr)
 {
 	unsigned int i;
 
@@ -181,7 +181,13 @@ static bool klp_in_offline_path(unsigned long addr, const char *name)
 			return true;
 	}
 
-	return strstr(name, "play_dead") || strstr(name, "_enter_dead");
+	return false;
+}
+
+static bool klp_in_offline_path(unsigned long addr, const char *name)
+{
+	return klp_is_listed_offline(addr) || strstr(name, "play_dead") ||
+	       strstr(name, "_enter_dead");
 }
 
 /*
@@ -401,12 +407,8 @@ out:
 
 static void __init klp_add_offline(unsigned long addr)
 {
-	unsigned int i;
-
-	for (i = 0; i < klp_nr_offline_path; i++) {
-		if (klp_offline_path[i] == addr)
-			return;
-	}
+	if (klp_is_listed_offline(addr))
+		return;
 
 	if (!WARN_ON(klp_nr_offline_path == ARRAY_SIZE(klp_offline_path)))
 		klp_offline_path[klp_nr_offline_path++] = addr;

@@ -129,11 +129,10 @@ static bool klp_hides_address(unsigned long addr)
 static unsigned long klp_scan_stack(const struct klp_look *look,
 				    struct task_struct *task)
 {
-	const unsigned long *word = (void *)klp_task_sp(task);
-	const unsigned long *end = (void *)task_pt_regs(task);
+	const unsigned long *word;
 	unsigned long addr;
 
-	for (; word < end; word++) {
+	klp_for_each_stack_word(word, task) {
 		addr = READ_ONCE_NOCHECK(*word);
 		if (klp_look_hit(look, task, addr) || klp_hides_address(addr))
 			return addr;

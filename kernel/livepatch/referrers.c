@@ -83,10 +83,9 @@ static bool klp_restarts_in(const struct klp_ranges *memory,
 /* The registers of user space at the end of the stack are not those of the kernel. */
 static bool klp_refers(const struct klp_ranges *memory, struct task_struct *task)
 {
-	const unsigned long *word = (void *)klp_task_sp(task);
-	const unsigned long *end = (void *)task_pt_regs(task);
+	const unsigned long *word;
 
-	for (; word < end; word++) {
+	klp_for_each_stack_word(word, task) {
 		if (klp_ranges_hit(memory, READ_ONCE_NOCHECK(*word)))
 			return true;
 	}

@@ -124,6 +124,13 @@ const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 	return NULL;
 }
 
+/* JMP r/m64, of which the target is not known. */
+static bool klp_insn_jumps_anywhere(const struct insn *insn)
+{
+	return insn->opcode.bytes[0] == 0xff &&
+	       (X86_MODRM_REG(insn->modrm.value) & ~1) == 4;
+}
+
 /* Does the CPU never get from an instruction to the one behind it? */
 static bool klp_insn_ends(const struct insn *insn)
 {
@@ -135,11 +142,8 @@ static bool klp_insn_ends(const struct insn *insn)
 	case 0x0f:
 		/* UD2 */
 		return insn->opcode.bytes[1] == 0x0b;
-	case 0xff:
-		/* JMP r/m64 */
-		return (X86_MODRM_REG(insn->modrm.value) & ~1) == 4;
 	default:
-		return false;
+		return klp_insn_jumps_anywhere(insn);
 	}
 }
 
@@ -223,12 +227,8 @@ static unsigned long klp_insn_target(const struct insn *insn, unsigned long addr
 	case 0x0f:
 		/* Jcc rel32 */
 		return (insn->opcode.bytes[1] & 0xf0) == 0x80 ? to : KLP_NOWHERE;
-	case 0xff:
-		/* JMP r/m64 */
-		return (X86_MODRM_REG(insn->modrm.value) & ~1) == 4 ? KLP_ANYWHERE :
-								      KLP_NOWHERE;
 	default:
-		return KLP_NOWHERE;
+		return klp_insn_jumps_anywhere(insn) ? KLP_ANYWHERE : KLP_NOWHERE;
 	}
 }
 

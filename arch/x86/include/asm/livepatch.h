@@ -124,6 +124,17 @@ static __always_inline unsigned long klp_task_sp(const struct task_struct *task)
 }
 
 /**
+ * klp_for_each_stack_word() - go through the part of a task's stack that is in use
+ * @word:	const unsigned long *, the address of an aligned word
+ * @task:	the current task, or one that does not run
+ *
+ * It ends at the registers of user space.
+ */
+#define klp_for_each_stack_word(word, task)				\
+	for (word = (void *)klp_task_sp(task);				\
+	     word < (const unsigned long *)task_pt_regs(task); word++)
+
+/**
  * klp_spill_registers() - save the registers that a function must preserve on the stack
  *
  * The compiler does so in the function that this is inlined into, as far as it has not done
