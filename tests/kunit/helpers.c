@@ -4,7 +4,9 @@
 #include <linux/delay.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
+#include <linux/kprobes.h>
 #include <linux/memory.h>
+#include <linux/preempt.h>
 #include <linux/sched/task.h>
 #include <linux/smp.h>
 #include <linux/stacktrace.h>
@@ -271,6 +273,25 @@ struct klp_switch *lpt_switch_alloc(const char *name)
 	return klp_switch_alloc(name, "test", KLP_SWITCH_IDLE);
 }
 
+static int attempt(struct klp_switch *sw, const struct klp_rung *rung)
+{
+	int ret;
+
+	mutex_lock(&klp_mutex);
+	ret = klp_switch_run(sw, rung);
+	mutex_unlock(&klp_mutex);
+	return ret;
+}
+
+/* The first attempt only. */
+int lpt_switch_once(struct klp_switch *sw)
+{
+	struct klp_rung rung;
+
+	klp_ladder_rung(0, &rung);
+	return attempt(sw, &rung);
+}
+
 /* Attempt a switch as a transition does. Return: its error. */
 int lpt_switch_run(struct klp_switch *sw)
 {
@@ -280,14 +301,35 @@ int lpt_switch_run(struct klp_switch *sw)
 
 	do {
 		klp_ladder_rung(nr++, &rung);
-		mutex_lock(&klp_mutex);
-		ret = klp_switch_run(sw, &rung);
-		mutex_unlock(&klp_mutex);
+		ret = attempt(sw, &rung);
 		fsleep(rung.pause_ms * USEC_PER_MSEC);
 	} while (ret == -EBUSY && nr < klp_ladder_length());
 
 	return ret;
 }
+
+/* For klp_threads_visit(), so that no thread is found by its PID. */
+void lpt_no_threads(bool (*is)(const struct task_struct *task),
+		    void (*visit)(struct task_struct *task, void *data),
+		    void *data)
+{
+}
+
+#ifdef CONFIG_KPROBES
+/* The kprobe that is known at an address can be one that stands for others. */
+void lpt_set_gone(void *addr, bool gone)
+{
+	struct kprobe *kp;
+
+	preempt_disable();
+	kp = get_kprobe(addr);
+	if (gone)
+		kp->flags |= KPROBE_FLAG_GONE;
+	else
+		kp->flags &= ~KPROBE_FLAG_GONE;
+	preempt_enable();
+}
+#endif
 
 /* Where a function calls another one, or jumps to it. */
 unsigned long lpt_find_call(struct kunit *test, void *caller, void *target)

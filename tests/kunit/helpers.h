@@ -37,7 +37,14 @@ bool lpt_in_sysfs(const char *patch);
 void lpt_wait_dead(struct task_struct *task);
 int lpt_call_elsewhere(struct kunit *test, int (*fn)(void *data), void *data);
 struct klp_switch *lpt_switch_alloc(const char *name);
+int lpt_switch_once(struct klp_switch *sw);
 int lpt_switch_run(struct klp_switch *sw);
+void lpt_no_threads(bool (*is)(const struct task_struct *task),
+		    void (*visit)(struct task_struct *task, void *data),
+		    void *data);
+#ifdef CONFIG_KPROBES
+void lpt_set_gone(void *addr, bool gone);
+#endif
 unsigned long lpt_find_call(struct kunit *test, void *caller, void *target);
 
 #define LPT_TEXT	16

@@ -19,7 +19,6 @@
 #include <asm/insn.h>
 #include <asm/livepatch.h>
 #include "../kprobe.h"
-#include "../ladder.h"
 #include "../look.h"
 #include "../patch.h"
 #include "../registrar.h"
@@ -102,20 +101,6 @@ static void kprobe_elsewhere(struct kunit *test)
 	expect_probed(test, lpt_two, 0);
 }
 
-/* The probe that is known there can be one that stands for others. */
-static void set_gone(void *addr, bool gone)
-{
-	struct kprobe *kp;
-
-	preempt_disable();
-	kp = get_kprobe(addr);
-	if (gone)
-		kp->flags |= KPROBE_FLAG_GONE;
-	else
-		kp->flags &= ~KPROBE_FLAG_GONE;
-	preempt_enable();
-}
-
 /* What is left of a probe, at an address where there is other text by now. */
 static void kprobe_remnant(struct kunit *test)
 {
@@ -129,9 +114,9 @@ static void kprobe_remnant(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, register_kprobe(&kp), 0);
 	KUNIT_EXPECT_EQ(test, disable_kprobe(&kp), 0);
 
-	set_gone(kp.addr, true);
+	lpt_set_gone(kp.addr, true);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), -EBUSY);
-	set_gone(kp.addr, false);
+	lpt_set_gone(kp.addr, false);
 
 	unregister_kprobe(&kp);
 	KUNIT_EXPECT_EQ(test, lpt_enable(p), 0);
@@ -249,18 +234,6 @@ static void kprobe_in_front(struct kunit *test)
 	}
 }
 
-static int attempt(struct klp_switch *sw)
-{
-	struct klp_rung rung;
-	int ret;
-
-	klp_ladder_rung(0, &rung);
-	mutex_lock(&klp_mutex);
-	ret = klp_switch_run(sw, &rung);
-	mutex_unlock(&klp_mutex);
-	return ret;
-}
-
 static bool is_optimized(void *addr)
 {
 	const struct kprobe *kp;
@@ -306,7 +279,7 @@ static void kprobe_removed(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, sw);
 	KUNIT_EXPECT_EQ(test, klp_ranges_add(&sw->unprobed, site.addr, site.insns), 0);
 	set_and_remove(test, &site);
-	KUNIT_EXPECT_EQ(test, attempt(sw), 0);
+	KUNIT_EXPECT_EQ(test, lpt_switch_once(sw), 0);
 	klp_switch_free(sw);
 }
 
@@ -455,7 +428,7 @@ static void kprobe_registrar_blocks(struct kunit *test)
 	keep_registrars(test, &holder);
 	task = start_registrar(test);
 	kunit_activate_static_stub(test, klp_edits_map, no_map);
-	KUNIT_EXPECT_EQ(test, attempt(sw), -EBUSY);
+	KUNIT_EXPECT_EQ(test, lpt_switch_once(sw), -EBUSY);
 	kunit_deactivate_static_stub(test, klp_edits_map);
 	lpt_unpark(&holder);
 	stop_registrar(test, task);

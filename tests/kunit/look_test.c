@@ -230,19 +230,13 @@ static int exit_in_sleeper(struct lpt_park *park)
 	return ret;
 }
 
-static void no_threads(bool (*is)(const struct task_struct *task),
-		       void (*visit)(struct task_struct *task, void *data),
-		       void *data)
-{
-}
-
 /* Threads that exit are found though they have no PID. These have, and are not. */
 static void look_exiting(struct kunit *test)
 {
 	struct lpt_parked parked[3];
 	unsigned int i;
 
-	kunit_activate_static_stub(test, klp_threads_visit, no_threads);
+	kunit_activate_static_stub(test, klp_threads_visit, lpt_no_threads);
 
 	lpt_park_in(test, &parked[0], lpt_sleeper);
 	KUNIT_EXPECT_EQ(test, count_blockers(test, lpt_sleeper), 0);

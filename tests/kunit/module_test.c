@@ -451,17 +451,12 @@ static int look_and_see(struct klp_switch *sw)
 	return ret;
 }
 
-static void set_gone(bool gone)
+static void expect_trapped(struct kunit *test, struct lpt_module *m, bool trapped)
 {
-	struct kprobe *kp;
-
-	preempt_disable();
-	kp = get_kprobe(probe.addr);
-	if (gone)
-		kp->flags |= KPROBE_FLAG_GONE;
-	else
-		kp->flags &= ~KPROBE_FLAG_GONE;
-	preempt_enable();
+	kunit_activate_static_stub(test, klp_switch_look, look_and_see);
+	KUNIT_EXPECT_EQ(test, come(m), 0);
+	KUNIT_EXPECT_EQ(test, is_trapped, trapped);
+	go(m);
 }
 
 /* kprobes take an INT3 for their own where a kprobe is left over from another module. */
@@ -469,24 +464,16 @@ static void module_remnant(struct kunit *test)
 {
 	struct lpt_patch *p = module_patch(test, "lpt_patch", lpt_one_new);
 	struct lpt_module *m = make_module(test);
-	bool remnant;
 
 	KUNIT_ASSERT_NULL(test, klp_site_init(&probe_site, lpt_one, 64));
 	KUNIT_ASSERT_EQ(test, lpt_enable(p), 0);
-	for (remnant = false;; remnant = true) {
-		if (remnant) {
-			KUNIT_ASSERT_EQ(test, set_probe(NULL), 0);
-			KUNIT_EXPECT_EQ(test, disable_kprobe(&probe), 0);
-			set_gone(true);
-		}
-		kunit_activate_static_stub(test, klp_switch_look, look_and_see);
-		KUNIT_EXPECT_EQ(test, come(m), 0);
-		KUNIT_EXPECT_EQ(test, is_trapped, !remnant);
-		go(m);
-		if (remnant)
-			break;
-	}
-	set_gone(false);
+	expect_trapped(test, m, true);
+
+	KUNIT_ASSERT_EQ(test, set_probe(NULL), 0);
+	KUNIT_EXPECT_EQ(test, disable_kprobe(&probe), 0);
+	lpt_set_gone(probe.addr, true);
+	expect_trapped(test, m, false);
+	lpt_set_gone(probe.addr, false);
 	unregister_kprobe(&probe);
 	KUNIT_EXPECT_EQ(test, lpt_disable(p), 0);
 	lpt_expect_gone(test, p);

@@ -11,7 +11,6 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/task.h>
 #include <linux/stacktrace.h>
-#include "../ladder.h"
 #include "../blockers.h"
 #include "../look.h"
 #include "../patch.h"
@@ -24,16 +23,11 @@
 /* Switch once, at the first attempt, with lpt_sleeper() as what must be idle. */
 static int switch_once(struct kunit *test, struct klp_switch *sw)
 {
-	struct klp_rung rung;
-	int ret;
-
-	klp_ladder_rung(0, &rung);
 	mutex_lock(&klp_mutex);
 	KUNIT_EXPECT_EQ(test, klp_symbol_text((unsigned long)lpt_sleeper,
 					      &sw->look.text), 0);
-	ret = klp_switch_run(sw, &rung);
 	mutex_unlock(&klp_mutex);
-	return ret;
+	return lpt_switch_once(sw);
 }
 
 /* How many stacks does a switch walk before the CPUs are stopped? */
