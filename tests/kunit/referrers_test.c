@@ -49,14 +49,16 @@ static unsigned int count(const struct task_struct *except)
 	return nr;
 }
 
+static const void *pointer;
+
 /* Nothing but a word on the stack tells of it. */
 static noinline int sleep_with_pointer(struct lpt_park *park)
 {
-	const void *pointers[] = { memory + 100 };
+	const void *pointers[] = { pointer };
 
 	barrier_data(pointers);
 	lpt_park(park);
-	return *(const char *)pointers[0];
+	return !pointers[0];
 }
 
 static void referrers_asleep(struct kunit *test)
@@ -64,6 +66,7 @@ static void referrers_asleep(struct kunit *test)
 	struct lpt_parked parked, other;
 
 	KUNIT_EXPECT_EQ(test, count(NULL), 0);
+	pointer = memory + 100;
 	lpt_park_in(test, &parked, sleep_with_pointer);
 	lpt_park_in(test, &other, lpt_sleeper);
 	KUNIT_EXPECT_EQ(test, count(NULL), 1);
@@ -113,15 +116,15 @@ static void expect_spinning(struct kunit *test, int (*fn)(void *data), bool refe
 	KUNIT_EXPECT_EQ(test, count(NULL), 0);
 }
 
-enum spinner_does { SPIN, LEAVE, TAKE };
+enum spinner_does { SPIN, START, LEAVE, TAKE };
 
 /**
  * struct spinner - a thread that runs
  * @task:	the thread
  * @cpu:	the CPU that it runs on
  * @memory:	the memory
- * @does:	what it is to do: as if it left its CPU while a switch is prepared, or take a
- *		pointer to the memory; SPIN when that is done
+ * @does:	what it is to do: start, act as if it left its CPU while a switch is
+ *		prepared, or take a pointer to the memory; SPIN when that is done
  */
 struct spinner {
 	struct task_struct *task;
@@ -142,19 +145,22 @@ static noinline int obey_with_pointer(struct spinner *spinner)
 
 static int obey(struct spinner *spinner)
 {
-	while (!kthread_should_stop()) {
-		enum spinner_does does = READ_ONCE(spinner->does);
+	/* It has started, or has the pointer. */
+	WRITE_ONCE(spinner->does, SPIN);
 
-		if (does == LEAVE) {
+	while (!kthread_should_stop()) {
+		switch (READ_ONCE(spinner->does)) {
+		case LEAVE:
 			local_irq_disable();
 			klp_referrer_leaves(&spinner->memory, current);
 			local_irq_enable();
-		}
-		WRITE_ONCE(spinner->does, SPIN);
-		if (does == TAKE)
+			WRITE_ONCE(spinner->does, SPIN);
+			break;
+		case TAKE:
 			return obey_with_pointer(spinner);
-		while (READ_ONCE(spinner->does) == SPIN && !kthread_should_stop())
-			cpu_relax();
+		default:
+			cond_resched();
+		}
 	}
 
 	return 0;
@@ -165,18 +171,23 @@ static int obey_fn(void *data)
 	return obey(data);
 }
 
+static void wait_done(struct spinner *spinner)
+{
+	while (READ_ONCE(spinner->does) != SPIN)
+		schedule_timeout_uninterruptible(1);
+}
+
 static void tell(struct spinner *spinner, enum spinner_does what)
 {
 	WRITE_ONCE(spinner->does, what);
-	while (READ_ONCE(spinner->does) != SPIN)
-		schedule_timeout_uninterruptible(1);
+	wait_done(spinner);
 }
 
 static void start_spinner(struct kunit *test, struct spinner *spinner)
 {
 	*spinner = (struct spinner){
 		.cpu	= cpumask_any_but(cpu_online_mask, raw_smp_processor_id()),
-		.does	= LEAVE,
+		.does	= START,
 	};
 	KUNIT_EXPECT_EQ(test, klp_referrers_add_memory(&spinner->memory, &mod), 0);
 	klp_ranges_sort(&spinner->memory);
@@ -185,8 +196,8 @@ static void start_spinner(struct kunit *test, struct spinner *spinner)
 	get_task_struct(spinner->task);
 	set_cpus_allowed_ptr(spinner->task, cpumask_of(spinner->cpu));
 	wake_up_process(spinner->task);
-	while (READ_ONCE(spinner->does) != SPIN)
-		schedule_timeout_uninterruptible(1);
+	wait_done(spinner);
+	tell(spinner, LEAVE);
 }
 
 static void stop_spinner(struct spinner *spinner)
@@ -223,7 +234,6 @@ static void expect_known(struct kunit *test)
 	tell(&spinner, TAKE);
 	tell(&spinner, LEAVE);
 	set_cpus_allowed_ptr(spinner.task, cpumask_of(spinner.cpu));
-	tell(&spinner, SPIN);
 	KUNIT_EXPECT_EQ(test, count(NULL), 1);
 	stop_spinner(&spinner);
 
@@ -260,16 +270,10 @@ static int spin_without_pid(void *unused)
 	return ret;
 }
 
-static void no_threads(bool (*is)(const struct task_struct *task),
-		       void (*visit)(struct task_struct *task, void *data),
-		       void *data)
-{
-}
-
 static void referrers_without_pid(struct kunit *test)
 {
 	/* No other thread is found by its PID either. */
-	kunit_activate_static_stub(test, klp_threads_visit, no_threads);
+	kunit_activate_static_stub(test, klp_threads_visit, lpt_no_threads);
 	expect_spinning(test, spin_without_pid, true);
 	kunit_deactivate_static_stub(test, klp_threads_visit);
 }
@@ -289,15 +293,6 @@ static void referrers_running(struct kunit *test)
 }
 
 /* A pointer to per-CPU data, to which a function adds the offset of a CPU. */
-static noinline int sleep_with_percpu(struct lpt_park *park)
-{
-	const void *pointers[] = { (void __force *)mod.percpu };
-
-	barrier_data(pointers);
-	lpt_park(park);
-	return !pointers[0];
-}
-
 static void referrers_percpu(struct kunit *test)
 {
 	struct lpt_parked parked;
@@ -305,7 +300,8 @@ static void referrers_percpu(struct kunit *test)
 	mod.percpu = alloc_percpu(long);
 	KUNIT_ASSERT_NOT_NULL(test, (void __force *)mod.percpu);
 	mod.percpu_size = sizeof(long);
-	lpt_park_in(test, &parked, sleep_with_percpu);
+	pointer = (void __force *)mod.percpu;
+	lpt_park_in(test, &parked, sleep_with_pointer);
 	KUNIT_EXPECT_EQ(test, count(NULL), 1);
 	KUNIT_EXPECT_PTR_EQ(test, found, parked.task);
 	lpt_unpark(&parked);
