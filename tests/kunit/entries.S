@@ -148,6 +148,7 @@ LPT_FUNC_START(lpt_hides)
 	nop
 	nop
 .Lhidden:
+	ANNOTATE_NOENDBR
 	movl	$2, %eax
 	movl	$2, %eax
 	RET
