@@ -350,9 +350,17 @@ static struct task_struct *start_registrar(struct kunit *test)
 	return task;
 }
 
-/* Hold text_mutex. What kprobes still have to do would wait for it with kprobe_mutex held. */
+/*
+ * Hold text_mutex. The optimizer of kprobes would wait for it with kprobe_mutex held, and
+ * then a task waits for that before it asks. What the last tests left to the optimizer is
+ * done when it has done something for this one.
+ */
 static void keep_registrars(struct kunit *test, struct lpt_parked *holder)
 {
+	struct klp_site site;
+
+	KUNIT_ASSERT_NULL(test, klp_site_init(&site, lpt_busy, 64));
+	set_and_remove(test, &site);
 	wait_for_kprobe_optimizer();
 	lpt_park_in(test, holder, hold_text_mutex);
 }
