@@ -122,6 +122,8 @@ static const char * const klp_trap_path[] = {
 	"lock_is_held_type",
 	"trace_hardirqs_off_finish",
 	"trace_hardirqs_on_prepare",
+	"trace_irq_disable",
+	"trace_irq_enable",
 	"lockdep_hardirqs_on_prepare",
 };
 

@@ -25,7 +25,7 @@
 static const char * const reports[] = {
 	"__warn", "_printk", "panic", "die", "oops_", "print_", "dump_", "debug_locks_off",
 	"show_", "lockdep_print", "lockdep_rcu_suspicious", "add_taint", "report_bug",
-	"__stack_chk_fail", "nbcon_cpu_emergency",
+	"__stack_chk_fail", "nbcon_cpu_emergency", "kasan_report",
 };
 
 /* What is not on the way to klp_int3(), though the text leads there. */
@@ -41,6 +41,9 @@ static const char * const elsewhere[] = {
 	"fixup_exception", "fixup_vdso_exception", "force_sig",
 	/* If a task was preempted as an RCU reader, which a stopper never is. */
 	"rcu_read_unlock_special", "irq_work_queue_on", "rcu_preempt_deferred_qs",
+	"raise_softirq_irqoff",
+	/* For a notifier in a module. klp_int3() was there before. */
+	"in_gate_area_no_mm", "is_module_text_address",
 	/* Not in an NMI, and a breakpoint in the kernel counts as one. */
 	"__rcu_irq_enter_check_tick", "preempt_schedule",
 	/* Lockdep is off in an NMI. */
