@@ -26,6 +26,7 @@ static const char * const reports[] = {
 	"__warn", "_printk", "panic", "die", "oops_", "print_", "dump_", "debug_locks_off",
 	"show_", "lockdep_print", "lockdep_rcu_suspicious", "add_taint", "report_bug",
 	"__stack_chk_fail", "nbcon_cpu_emergency", "kasan_report",
+	"kcsan_report",
 };
 
 /* What is not on the way to klp_int3(), though the text leads there. */
@@ -49,6 +50,8 @@ static const char * const elsewhere[] = {
 	/* Lockdep is off in an NMI. */
 	"__lock_acquire", "__lock_release", "find_held_lock", "mark_held_locks",
 	"reacquire_held_locks",
+	/* KCSAN waits there, and then not again for some thousand accesses to memory. */
+	"__udelay",
 	/* If an event is recorded there, see docs/operator.md. */
 	"__traceiter_",
 };
