@@ -54,6 +54,7 @@ help:
 	@echo 'make kunit       the KUnit suites of that kernel'
 	@echo 'make selftests   the kernel'"'"'s own selftests of live patching'
 	@echo 'make patches     patches that wait, replace, relocate, and are refused'
+	@echo 'make labels      functions that begin with a jump label'
 	@echo 'make sleepers    patches for functions in which processes sleep, and what these see'
 	@echo 'make rounds      load and unload a patch 200 times, looking for leaks'
 	@echo 'make modules     patched modules come and go'
@@ -188,6 +189,10 @@ patches: $(this)/.built $(this)/samples/.built $(this)/tests/.built
 	@$(vm) --timeout 900 $(this) tests/vm/telemetry
 	@$(vm) --timeout 900 --append livepatch.wait=1 $(this) tests/vm/wait
 
+labels: $(this)/.built
+	@$(vm) --timeout 900 --append "kunit.enable=1 kunit.filter_glob=livepatch_*.*label*" \
+		$(this) tests/vm/labels
+
 sleepers: $(this)/.built $(this)/sleepers/.built
 	@$(vm) --timeout 900 $(this) tests/vm/sleepers
 
@@ -297,5 +302,5 @@ install:
 clean:
 	rm -rf $(if $(KERNEL),$(tree)* $(call build,*),build)
 
-.PHONY: help setup kernel shell machine demo kunit selftests patches sleepers rounds modules stress busy held nobody isolated ftrace klp klp-test kpatch tutorial bench lint check patch install clean
+.PHONY: help setup kernel shell machine demo kunit selftests patches labels sleepers rounds modules stress busy held nobody isolated ftrace klp klp-test kpatch tutorial bench lint check patch install clean
 .DELETE_ON_ERROR:

@@ -352,9 +352,9 @@ int klp_guard_replacement(const char *name, void *func, void *new_func)
  * Return: 0, or, with a line in the log that names the function and the reason,
  *	   the errors of klp_guard_func(),
  *	   -ENOSPC if it is too short for the jump, or cannot be decoded,
- *	   -EADDRINUSE if there is a jump label, a static call, an alternative or a
- *	   breakpoint in the bytes that the jump would take, or if it is the
- *	   trampoline of a static call,
+ *	   -EADDRINUSE if there is a static call, an alternative or a breakpoint in
+ *	   the bytes that the jump would take, or in a module or while the kernel
+ *	   boots a jump label, or if it is the trampoline of a static call,
  *	   -EBUSY if there is a kprobe in the text that is claimed,
  *	   -ENOMEM, without a line in the log.
  */
@@ -382,6 +382,12 @@ int klp_guard_site(const char *name, void *func, unsigned long size,
 	why = klp_site_init(site, func, size);
 	if (why) {
 		ret = klp_refuse(name, why, -ENOSPC);
+		goto out;
+	}
+
+	why = klp_site_labels(site);
+	if (why) {
+		ret = klp_refuse(name, why, -EADDRINUSE);
 		goto out;
 	}
 

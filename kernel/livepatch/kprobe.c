@@ -58,6 +58,16 @@ void klp_claim_remove(struct klp_claim *claim)
 	list_del_rcu(&claim->node);
 }
 
+/* Claim what is in front of the target of a branch that is hidden. */
+static int klp_claim_target(struct klp_claim *claim, const struct klp_range *func,
+			    unsigned long to)
+{
+	if (to <= func->start || to >= func->end)
+		return 0;
+
+	return klp_ranges_add(&claim->ranges, to - KLP_SITE_SIZE, KLP_SITE_SIZE);
+}
+
 /*
  * A kprobe can be optimised: five bytes of the function become a jump. So kprobes decode
  * the function, and do not optimise a kprobe if a branch leads into these bytes, or if
@@ -67,23 +77,30 @@ void klp_claim_remove(struct klp_claim *claim)
  * kprobes also decode the bytes behind the jump, which can be the middle of an instruction.
  * They would set a kprobe where no instruction of the original begins. So what is hidden
  * ends where both decode to the same instructions.
+ *
+ * A jump label that is hidden can be a jump when the function is restored. If it ends behind
+ * the site, the bytes there are not known in advance, and all text is claimed.
  */
 static int klp_claim_hidden(struct klp_claim *claim, const struct klp_site *site,
 			    const struct klp_ranges *text)
 {
 	const struct klp_range *func = &text->range[0];
 	unsigned long addr = site->addr, seen = site->addr + KLP_SITE_SIZE, to;
+	unsigned int i;
 	int ret = 0;
 
+	if (site->size > KLP_SITE_SIZE)
+		return klp_ranges_add_all(&claim->ranges, text);
+
+	for (i = 0; i < site->nr_labels && !ret; i++)
+		ret = klp_claim_target(claim, func, klp_label_target(site->label[i]));
 	while (!ret && addr != seen) {
 		if (addr > seen && klp_text_step(&seen, &to))
 			continue;
 		if (addr > seen || addr >= func->end || search_exception_tables(addr) ||
 		    !klp_text_step(&addr, &to) || to == KLP_ANYWHERE)
 			return klp_ranges_add_all(&claim->ranges, text);
-		if (to > func->start && to < func->end)
-			ret = klp_ranges_add(&claim->ranges, to - KLP_SITE_SIZE,
-					     KLP_SITE_SIZE);
+		ret = klp_claim_target(claim, func, to);
 	}
 
 	return ret ?: klp_ranges_add(&claim->ranges, site->addr, addr - site->addr);

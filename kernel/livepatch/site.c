@@ -5,7 +5,14 @@
  *
  * Breakpoints, jump labels, static calls and alternatives change text while the kernel
  * runs. They must not change the bytes of the jump. So a function is refused if one of them
- * is in its site. Branches into the site matter only for a switch that is forced.
+ * is in its site. The exception is a jump label of vmlinux: while the function is
+ * redirected, changes of the label's key pass over it. Branches into the site matter only
+ * for a switch that is forced.
+ *
+ * This is not done in a module. Its jump labels are set up after klp_module_coming(): their
+ * table is sorted, the marks in it are removed, and the kernel dies if it finds a jump of
+ * ours in place of a label. It is not done for static calls either: a switch cannot keep an
+ * update of a static call out, as it cannot take the lock of static calls.
  */
 
 #include <linux/jump_label.h>
@@ -60,10 +67,52 @@ static const char *klp_site_shared_module(const struct klp_site *site,
 	return NULL;
 }
 
+#ifdef CONFIG_JUMP_LABEL
+static bool klp_site_add_labels(struct klp_site *site)
+{
+	struct jump_entry *label;
+
+	for (label = __start___jump_table; label < __stop___jump_table; label++) {
+		if (!klp_site_add_label(site, label))
+			return false;
+	}
+
+	return true;
+}
+#else
+static bool klp_site_add_labels(struct klp_site *site)
+{
+	return true;
+}
+#endif
+
+/**
+ * klp_site_labels() - find the jump labels in a site
+ * @site:	the site; those that may be there are added
+ *
+ * Context: Process context. Caller holds jump_label_lock() and text_mutex.
+ * Return: NULL, or that one is there that may not, as part of a sentence.
+ */
+const char *klp_site_labels(struct klp_site *site)
+{
+	void *first = (void *)site->addr;
+	bool good;
+
+	/* While the kernel boots, labels that are marked are not passed over. */
+	if (core_kernel_text(site->addr) && system_state >= SYSTEM_RUNNING)
+		good = klp_site_add_labels(site);
+	else
+		good = !jump_label_text_reserved(first, first + KLP_SITE_SIZE - 1);
+
+	return good ? NULL : klp_has_jump_label;
+}
+
 /**
  * klp_site_shared() - does other code write to the bytes of a site?
  * @site:	the site
  * @func:	its function
+ *
+ * Jump labels are left to klp_site_labels(), but for those of a module that is being loaded.
  *
  * Context: Process context. Caller holds cpus_read_lock(), jump_label_lock() and
  *	    text_mutex.
@@ -82,8 +131,6 @@ const char *klp_site_shared(const struct klp_site *site, const void *func)
 		return "other code set a breakpoint at its entry";
 	if (klp_is_trampoline(func))
 		return "it is the trampoline of a static call";
-	if (jump_label_text_reserved(first, last))
-		return klp_has_jump_label;
 	if (static_call_text_reserved(first, last) ||
 	    klp_site_has_static_call(site))
 		return klp_has_static_call;

@@ -7,6 +7,7 @@
 
 struct klp_ranges;
 
+const char *klp_site_labels(struct klp_site *site);
 const char *klp_site_shared(const struct klp_site *site, const void *func);
 bool klp_site_reentered(const struct klp_site *site,
 			const struct klp_ranges *text);

@@ -17,9 +17,11 @@
  * as it was. While the CPUs are stopped, nothing takes a lock, allocates, prints or edits a
  * page table. Each of these may wait for another CPU, which makes no progress then.
  *
- * Lock order, outermost first: klp_mutex, cpus_read_lock(), text_mutex. Other code that
- * changes text takes the last two in the same order. CPUs must not come or go between the
- * look and the stop. The text must not change between the check and the write.
+ * Lock order, outermost first: klp_mutex, cpus_read_lock(), jump_label_lock(), text_mutex.
+ * Other code that changes text takes the last three in the same order. CPUs must not come
+ * or go between the look and the stop. The text must not change between the check and the
+ * write. A jump label that a function's entry has must not be in the midst of a change
+ * when the function is redirected or restored.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -28,6 +30,7 @@
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/jump_label.h>
 #include <linux/kprobes.h>
 #include <linux/ktime.h>
 #include <linux/livepatch.h>
@@ -144,6 +147,25 @@ static int klp_switch_add_edit(struct klp_switch *sw,
 	return 0;
 }
 
+/*
+ * While a function is redirected its jump labels are no more in the text, and a change of
+ * their keys must not write there.
+ */
+static int klp_switch_add_labels(struct klp_switch *sw, const struct klp_site *site,
+				 bool take)
+{
+	struct klp_edit edit;
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < site->nr_labels && !ret; i++) {
+		klp_edit_label(&edit, site->label[i], take);
+		ret = klp_switch_add_edit(sw, &edit);
+	}
+
+	return ret;
+}
+
 /**
  * klp_switch_add() - add the edit of a function's entry
  * @sw:		the set
@@ -152,8 +174,8 @@ static int klp_switch_add_edit(struct klp_switch *sw,
  * @from:	the replacement that it goes to now, NULL for the function itself
  * @to:		the replacement that it has to go to, NULL for the function itself
  *
- * Edits of static calls follow from it. The caller adds the text in which no task may
- * be.
+ * Edits of static calls follow from it, and of its jump labels. The caller adds the text in
+ * which no task may be. @site must stay until the switch is freed.
  *
  * Context: Process context, may sleep.
  * Return: 0, -ERANGE if the jump does not reach @to, or -ENOMEM.
@@ -174,6 +196,8 @@ int klp_switch_add(struct klp_switch *sw, void *func,
 
 	klp_edit_site(&edit, site, from, to);
 	ret = klp_fault(-ERANGE) ?: klp_switch_add_edit(sw, &edit);
+	if (!ret && !(from && to))
+		ret = klp_switch_add_labels(sw, site, to);
 	if (!ret)
 		ret = klp_moves_add(&sw->moves, func, from, to);
 	if (!ret)
@@ -330,6 +354,14 @@ static bool klp_edit_is_pending(const struct klp_edit *edit)
 	       READ_ONCE(edit->key->func) != edit->func;
 }
 
+static void klp_switch_follow_labels(struct klp_switch *sw)
+{
+	struct klp_edit *edit;
+
+	for (edit = sw->edits; edit < sw->edits + sw->nr_edits; edit++)
+		klp_edit_follow_labels(edit);
+}
+
 /* Calls that were updated since they were found are correct. */
 static void klp_switch_drop_updated(struct klp_switch *sw)
 {
@@ -368,7 +400,7 @@ static void klp_switch_no_traps(struct klp_switch *sw)
 	struct klp_edit *edit;
 
 	for (edit = sw->edits; edit < sw->edits + sw->nr_edits; edit++)
-		edit->no_trap = klp_edit_probed(edit);
+		edit->no_trap |= klp_edit_probed(edit);
 }
 
 /**
@@ -379,7 +411,7 @@ static void klp_switch_no_traps(struct klp_switch *sw)
  * can be added any more, see kprobe.c. Nothing else changes the text while text_mutex
  * is held.
  *
- * Context: Process context. Caller holds text_mutex.
+ * Context: Process context. Caller holds jump_label_lock() and text_mutex.
  * Return: 0, -EBUSY if there is a kprobe, or a static call that is being updated, or
  *	   -EADDRINUSE if other code has changed the text.
  */
@@ -395,6 +427,7 @@ int klp_switch_look(struct klp_switch *sw)
 	if (sw->probe)
 		return -EBUSY;
 
+	klp_switch_follow_labels(sw);
 	sw->changed = klp_switch_find(sw, klp_edit_is_changed);
 	if (sw->changed)
 		return -EADDRINUSE;
@@ -463,9 +496,11 @@ static int klp_switch_make(struct klp_switch *sw)
 	if (ret)
 		return ret;
 
+	jump_label_lock();
 	mutex_lock(&text_mutex);
 	ret = klp_switch_locked(sw);
 	mutex_unlock(&text_mutex);
+	jump_label_unlock();
 
 	return ret;
 }

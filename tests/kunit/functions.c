@@ -121,6 +121,48 @@ noinline int lpt_late_label(void)
 	return LPT_OLD;
 }
 
+/* Only its first byte is in the site. */
+noinline int lpt_edge_label(void)
+{
+	asm volatile("nopl (%rax,%rax)");
+	if (static_branch_unlikely(&lpt_keys[1]))
+		return LPT_NEW;
+	return LPT_OLD;
+}
+
+/* Only its first byte is in the site. It takes five, as it leads far away. */
+noinline int lpt_last_label(void)
+{
+	asm volatile("nopl (%rax,%rax)");
+	if (static_branch_unlikely(&lpt_keys[1]))
+		return LPT_NEW;
+	asm volatile(".skip 200, 0x90");
+	return LPT_OLD;
+}
+
+/* A jump while its key is off. */
+noinline int lpt_likely_label(void)
+{
+	if (static_branch_likely(&lpt_keys[1]))
+		return LPT_NEW;
+	return LPT_OLD;
+}
+
+/* Two jump labels, one behind the other. */
+noinline int lpt_two_labels(void)
+{
+	if (static_branch_unlikely(&lpt_keys[0]))
+		return static_branch_unlikely(&lpt_keys[1]) ? 13 : 11;
+	if (static_branch_unlikely(&lpt_keys[1]))
+		return 12;
+	return 10;
+}
+
+noinline int lpt_label_new(void)
+{
+	return LPT_NEWER;
+}
+
 DEFINE_STATIC_CALL(lpt_call, lpt_one);
 
 /* The static call is the second one. */

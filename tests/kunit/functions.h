@@ -34,6 +34,11 @@ int lpt_sleeper_new(struct lpt_park *park);
 
 int lpt_jump_label(void);
 int lpt_late_label(void);
+int lpt_edge_label(void);
+int lpt_last_label(void);
+int lpt_likely_label(void);
+int lpt_two_labels(void);
+int lpt_label_new(void);
 int lpt_static_call(int x);
 int lpt_late_call(int x);
 extern unsigned int lpt_nr_returned;

@@ -102,10 +102,10 @@ static void site_of_functions(struct kunit *test)
 static void site_encoding(struct kunit *test)
 {
 	unsigned long to = (unsigned long)lpt_one;
-	struct klp_site site = { .orig = { 1, 2, 3, 4, 5 } };
+	struct klp_site site = { .orig = { 1, 2, 3, 4, 5 }, .size = KLP_SITE_SIZE };
 	u8 forward[] = { JMP32_INSN_OPCODE, 0x78, 0x56, 0x34, 0x12 };
 	u8 backward[] = { JMP32_INSN_OPCODE, 0xfb, 0xff, 0xff, 0xff };
-	struct klp_site before, at;
+	struct klp_site before = site, at = site;
 	struct klp_edit edit;
 
 	/* Or objtool takes it for an indirect call that misses the endbr64. */
@@ -210,14 +210,14 @@ static void trap_desc(const struct trap_case *c, char *desc)
 
 KUNIT_ARRAY_PARAM(trap, trap_cases, trap_desc);
 
-static bool is_shared(const struct klp_site *site)
+static bool is_shared(struct klp_site *site)
 {
 	bool shared;
 
 	cpus_read_lock();
 	jump_label_lock();
 	mutex_lock(&text_mutex);
-	shared = klp_site_shared(site, lpt_one);
+	shared = klp_site_labels(site) || klp_site_shared(site, lpt_one);
 	mutex_unlock(&text_mutex);
 	jump_label_unlock();
 	cpus_read_unlock();
@@ -464,27 +464,15 @@ static void site_refused_sections(struct kunit *test)
 	KUNIT_EXPECT_GT(test, nr_blacklisted, 10);
 }
 
-static void site_refused_jump_label(struct kunit *test)
-{
-	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
-		kunit_skip(test, "ftrace's bytes come first");
-	expect_refused(test, "lpt_jump_label", -EADDRINUSE);
-}
-
 static void site_refused_static_call(struct kunit *test)
 {
-	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
-		kunit_skip(test, "ftrace's bytes come first");
 	expect_refused(test, "lpt_static_call", -EADDRINUSE);
 }
 
-/* Of both, the second instruction, which only begins in the five bytes. */
+/* The second instruction, which only begins in the five bytes. */
 static void site_refused_overlap(struct kunit *test)
 {
-	if (IS_ENABLED(CONFIG_DYNAMIC_FTRACE))
-		kunit_skip(test, "ftrace's bytes come first");
 	expect_refused(test, "lpt_late_call", -EADDRINUSE);
-	expect_refused(test, "lpt_late_label", -EADDRINUSE);
 }
 
 /* What static calls go through where they are not direct. */
@@ -553,7 +541,6 @@ static struct kunit_case site_cases[] = {
 	KUNIT_CASE(site_refused_offline),
 	KUNIT_CASE(site_refused_blacklist),
 	KUNIT_CASE_SLOW(site_refused_sections),
-	KUNIT_CASE(site_refused_jump_label),
 	KUNIT_CASE(site_refused_static_call),
 	KUNIT_CASE(site_refused_overlap),
 	KUNIT_CASE(site_refused_trampoline),

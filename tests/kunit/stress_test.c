@@ -116,10 +116,20 @@ static void static_call_round(struct worker *worker)
 
 static void jump_label_round(struct worker *worker)
 {
+	int ret;
+
+	/* This one is not patched, and the other one is now and then. */
 	static_branch_enable(&lpt_keys[0]);
 	must(worker, lpt_jump_label() == LPT_NEW);
 	static_branch_disable(&lpt_keys[0]);
 	must(worker, lpt_jump_label() == LPT_OLD);
+
+	static_branch_enable(&lpt_keys[1]);
+	ret = lpt_last_label();
+	must(worker, ret == LPT_NEW || ret == LPT_NEWER);
+	static_branch_disable(&lpt_keys[1]);
+	ret = lpt_last_label();
+	must(worker, ret == LPT_OLD || ret == LPT_NEWER);
 }
 
 /* CPUs */
@@ -479,6 +489,9 @@ static int side_enable(struct side *side, bool replace)
 	memset(p->funcs, 0, sizeof(p->funcs));
 	p->nr_funcs = 0;
 	lpt_replace(p, "lpt_one", side->one);
+	/* It cannot be patched while the kernel boots. */
+	if (system_state >= SYSTEM_RUNNING)
+		lpt_replace(p, "lpt_last_label", lpt_label_new);
 	if (side->busy)
 		lpt_replace(p, "lpt_busy", side->busy);
 	p->patch.replace = replace;
@@ -576,7 +589,7 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 	unsigned long end = jiffies + stress_seconds * HZ;
 	struct worker chooser = {};
 	struct tally tally = {};
-	struct lpt_snapshot one, busy, calls, tail;
+	struct lpt_snapshot one, busy, calls, tail, label;
 	unsigned int i;
 
 	side_init(test, &sides[0], "lpt_first");
@@ -585,6 +598,7 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 	lpt_snapshot(&busy, lpt_busy);
 	lpt_snapshot(&calls, lpt_calls);
 	lpt_snapshot(&tail, lpt_static_call);
+	lpt_snapshot(&label, lpt_last_label);
 	kunit_activate_static_stub(test, klp_ladder_length, short_ladder);
 	prandom_seed_state(&chooser.rnd, stress_seed);
 	atomic_long_set(&nmis, 0);
@@ -613,6 +627,7 @@ static void stress(struct kunit *test, struct worker *workers, unsigned int nr)
 	lpt_expect_unchanged(test, &busy);
 	lpt_expect_unchanged(test, &calls);
 	lpt_expect_unchanged(test, &tail);
+	lpt_expect_unchanged(test, &label);
 	expect_probed(test);
 	stress_settle();
 }

@@ -9,7 +9,7 @@
  *
  *   trap   the first byte becomes an INT3. klp_int3() handles it, and makes the CPU
  *          continue in a complete version of the function
- *   tail   the other four bytes get their new values
+ *   tail   the other bytes get their new values: four, or a few more
  *   head   the first byte gets its new value
  *
  * Each CPU executes sync_core() after each step. A CPU in an NMI does so when the NMI
@@ -17,6 +17,10 @@
  * CPUs see the INT3, and no CPU executes the old first byte any more. An NMI or a machine
  * check that calls the function between two steps runs the old or the new version as a
  * whole.
+ *
+ * A jump label in the site is not in the text while the function is redirected. It is marked
+ * in the table of jump labels, so that a change of its key does not write there. When the
+ * function is restored the label becomes what its key says.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -26,10 +30,12 @@
 #include <linux/err.h>
 #include <linux/extable.h>
 #include <linux/ftrace.h>
+#include <linux/jump_label.h>
 #include <linux/kdebug.h>
 #include <linux/kprobes.h>
 #include <linux/livepatch.h>
 #include <linux/memory.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/perf_event.h>
 #include <linux/slab.h>
@@ -39,7 +45,10 @@
 #include <asm/insn.h>
 #include <asm/livepatch.h>
 #include <asm/livepatch_compat.h>
+#include <asm/nops.h>
 #include <asm/text-patching.h>
+
+#define KLP_NOWHERE	0UL
 
 /*
  * The edits at which a CPU can execute an INT3, sorted by address, or NULL. Set in the stop
@@ -73,14 +82,154 @@ static void klp_branch(u8 *insn, u8 opcode, unsigned long addr,
 	memcpy(insn + 1, &rel, sizeof(rel));
 }
 
+#ifdef CONFIG_JUMP_LABEL
+/**
+ * klp_site_add_label() - add a jump label to a site
+ * @site:	the site, of a function that is not redirected
+ * @label:	a jump label, which is added if it begins in the site
+ *
+ * While the function is redirected the label is not in the text. Its bytes follow from its
+ * key when the function is restored.
+ *
+ * Context: Process context. Caller holds jump_label_lock() and text_mutex.
+ * Return: false if a part of it is in the site and it cannot be added: it begins in front of
+ *	   the site, or a debugger has set a breakpoint there.
+ */
+bool klp_site_add_label(struct klp_site *site, struct jump_entry *label)
+{
+	unsigned long addr = jump_entry_code(label);
+	unsigned int size;
+
+	lockdep_assert_held(&text_mutex);
+
+	if (addr >= site->addr + KLP_SITE_SIZE || addr + JMP32_INSN_SIZE <= site->addr)
+		return true;
+	/* Not even its size is known then. */
+	if (*(u8 *)addr == INT3_INSN_OPCODE)
+		return false;
+
+	size = arch_jump_entry_size(label);
+	if (addr + size <= site->addr)
+		return true;
+	/* Two of them do not overlap, so there is always room. */
+	if (addr < site->addr || WARN_ON_ONCE(site->nr_labels == KLP_SITE_LABELS))
+		return false;
+
+	site->label[site->nr_labels++] = label;
+	site->size = max(site->size, (unsigned int)(addr + size - site->addr));
+	memcpy(site->orig, (void *)site->addr, site->size);
+	return true;
+}
+
+/**
+ * klp_label_target() - where does a jump label jump to, if it does?
+ * @label:	the jump label
+ *
+ * Context: Any.
+ * Return: the address.
+ */
+unsigned long klp_label_target(const struct jump_entry *label)
+{
+	return jump_entry_target(label);
+}
+
+static bool klp_site_has_label(const struct klp_site *site, unsigned long addr)
+{
+	unsigned int i;
+
+	for (i = 0; i < site->nr_labels; i++) {
+		if (jump_entry_code(site->label[i]) == addr)
+			return true;
+	}
+
+	return false;
+}
+
+/* Let a jump label be what its key says: a jump, or a NOP of the same size. */
+static void klp_label_text(u8 *insn, const struct jump_entry *label)
+{
+	bool jumps = static_key_enabled(jump_entry_key(label)) !=
+		     jump_entry_is_branch(label);
+	unsigned long addr = jump_entry_code(label);
+	unsigned long to = jump_entry_target(label);
+	bool is_short = insn[0] == JMP8_INSN_OPCODE ||
+			!memcmp(insn, x86_nops[JMP8_INSN_SIZE], JMP8_INSN_SIZE);
+
+	if (!jumps) {
+		unsigned int size = is_short ? JMP8_INSN_SIZE : JMP32_INSN_SIZE;
+
+		memcpy(insn, x86_nops[size], size);
+	} else if (is_short) {
+		insn[0] = JMP8_INSN_OPCODE;
+		insn[1] = to - (addr + JMP8_INSN_SIZE);
+	} else {
+		klp_branch(insn, JMP32_INSN_OPCODE, addr, to);
+	}
+}
+
+static void klp_site_follow_labels(u8 *text, const struct klp_site *site)
+{
+	unsigned int i;
+
+	for (i = 0; i < site->nr_labels; i++)
+		klp_label_text(text + jump_entry_code(site->label[i]) - site->addr,
+			       site->label[i]);
+}
+
+/**
+ * klp_edit_label() - encode the edit by which a jump label is taken, or given back
+ * @edit:	the edit
+ * @label:	the jump label
+ * @take:	take it, else give it back
+ *
+ * A label that is marked as one of init text is passed over when its key is changed.
+ *
+ * Context: Any.
+ */
+void klp_edit_label(struct klp_edit *edit, struct jump_entry *label, bool take)
+{
+	struct jump_entry marked = *label;
+
+	jump_entry_set_init(&marked, take);
+	*edit = (struct klp_edit){
+		.addr		= (unsigned long)&label->key,
+		.size		= KLP_SITE_SIZE,
+		.no_trap	= true,
+		.data		= true,
+	};
+	/* The mark is in the first of the eight bytes. An edit has five at least. */
+	memcpy(edit->text, &marked.key, KLP_SITE_SIZE);
+	jump_entry_set_init(&marked, !take);
+	memcpy(edit->was, &marked.key, KLP_SITE_SIZE);
+}
+#else
+unsigned long klp_label_target(const struct jump_entry *label)
+{
+	return KLP_NOWHERE;
+}
+
+static bool klp_site_has_label(const struct klp_site *site, unsigned long addr)
+{
+	return false;
+}
+
+static void klp_site_follow_labels(u8 *text, const struct klp_site *site)
+{
+}
+
+void klp_edit_label(struct klp_edit *edit, struct jump_entry *label, bool take)
+{
+}
+#endif
+
 /* The bytes of a site while the function is redirected to @to. */
 static void klp_site_text(u8 *text, const struct klp_site *site, void *to)
 {
+	memcpy(text, site->orig, site->size);
+	klp_site_follow_labels(text, site);
 	if (to)
 		klp_branch(text, JMP32_INSN_OPCODE, site->addr,
 			   klp_behind_endbr(to));
-	else
-		memcpy(text, site->orig, KLP_SITE_SIZE);
 }
 
 /**
@@ -118,9 +267,12 @@ const char *klp_site_init(struct klp_site *site, void *func, unsigned long size)
 			return "its entry cannot be decoded";
 	}
 
-	site->addr = addr;
+	*site = (struct klp_site){
+		.addr	= addr,
+		.size	= KLP_SITE_SIZE,
+		.insns	= pos - addr,
+	};
 	memcpy(site->orig, (void *)addr, KLP_SITE_SIZE);
-	site->insns = pos - addr;
 	return NULL;
 }
 
@@ -152,7 +304,7 @@ static bool klp_insn_ends(const struct insn *insn)
  * @site:	the site
  *
  * The compiler puts an INT3 behind an instruction that ends a function, to stop
- * speculation. That is no breakpoint.
+ * speculation. That is no breakpoint. A jump label that is a jump now ends nothing.
  *
  * Context: Process context. Caller holds text_mutex.
  * Return: true if there is a breakpoint.
@@ -166,7 +318,7 @@ bool klp_site_trapped(const struct klp_site *site)
 	       !insn_decode_kernel(&insn, (void *)addr)) {
 		if (insn.opcode.bytes[0] == INT3_INSN_OPCODE)
 			return true;
-		if (klp_insn_ends(&insn))
+		if (klp_insn_ends(&insn) && !klp_site_has_label(site, addr))
 			break;
 		addr += insn.length;
 	}
@@ -209,8 +361,6 @@ int klp_site_reachable(const struct klp_site *site, void *to)
 	return klp_reaches(site->addr, addr) &&
 	       klp_reaches(site->addr, addr + ENDBR_INSN_SIZE) ? 0 : -ERANGE;
 }
-
-#define KLP_NOWHERE	0UL
 
 /* Where may an instruction branch to, other than to the one behind it? */
 static unsigned long klp_insn_target(const struct insn *insn, unsigned long addr)
@@ -411,11 +561,44 @@ void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 		   void *from, void *to)
 {
 	*edit = (struct klp_edit){
-		.addr	= site->addr,
-		.trap	= to ?: from,
+		.addr		= site->addr,
+		.size		= from && to ? KLP_SITE_SIZE : site->size,
+		.trap		= to ?: from,
+		.restores	= !to,
+		.site		= site->nr_labels && !(from && to) ? site : NULL,
 	};
 	klp_site_text(edit->was, site, from);
 	klp_site_text(edit->text, site, to);
+}
+
+/**
+ * klp_edit_follow_labels() - encode the jump labels of a site as they are now
+ * @edit:	the edit
+ *
+ * They can have changed since klp_edit_site().
+ *
+ * Context: Process context. Caller holds jump_label_lock() and text_mutex, and keeps them
+ *	    until the edit is made.
+ */
+void klp_edit_follow_labels(struct klp_edit *edit)
+{
+	unsigned int tail;
+
+	lockdep_assert_held(&text_mutex);
+
+	if (!edit->site)
+		return;
+
+	tail = edit->size - KLP_SITE_SIZE;
+	if (edit->restores) {
+		/* What is behind the site did not follow its label meanwhile. */
+		memcpy(edit->was + KLP_SITE_SIZE,
+		       (void *)(edit->addr + KLP_SITE_SIZE), tail);
+		klp_site_text(edit->text, edit->site, NULL);
+	} else {
+		klp_site_text(edit->was, edit->site, NULL);
+		memcpy(edit->text + KLP_SITE_SIZE, edit->was + KLP_SITE_SIZE, tail);
+	}
 }
 
 /**
@@ -442,6 +625,7 @@ int klp_edit_call(struct klp_edit *edit, unsigned long addr, void *from,
 
 	*edit = (struct klp_edit){
 		.addr		= addr,
+		.size		= CALL_INSN_SIZE,
 		.trap		= trap,
 		.call		= opcode == CALL_INSN_OPCODE,
 	};
@@ -463,7 +647,7 @@ bool klp_edit_fits(const struct klp_edit *edit)
 {
 	lockdep_assert_held(&text_mutex);
 
-	return !memcmp((void *)edit->addr, edit->was, KLP_SITE_SIZE);
+	return !memcmp((void *)edit->addr, edit->was, edit->size);
 }
 
 /**
@@ -482,17 +666,12 @@ bool klp_edit_probed(const struct klp_edit *edit)
 	return klp_is_probed(edit->addr);
 }
 
-static struct page *klp_text_page(unsigned long addr)
+static struct page *klp_page(unsigned long addr)
 {
-	if (core_kernel_text(addr))
-		return virt_to_page((void *)addr);
+	if (is_vmalloc_or_module_addr((void *)addr))
+		return vmalloc_to_page((void *)addr);
 
-	return vmalloc_to_page((void *)addr);
-}
-
-static bool klp_crosses_page(unsigned long addr)
-{
-	return offset_in_page(addr) + KLP_SITE_SIZE > PAGE_SIZE;
+	return virt_to_page((void *)addr);
 }
 
 /**
@@ -526,16 +705,15 @@ void *klp_edits_map(struct klp_edit *edits, unsigned int nr)
 
 	for (i = 0; i < nr; i++) {
 		unsigned long addr = edits[i].addr;
-		struct page *page = klp_text_page(addr);
+		struct page *page = klp_page(addr);
 
 		if (!nr_pages || pages[nr_pages - 1] != page)
 			pages[nr_pages++] = page;
 		/* An index for now. The address is known when the pages are mapped. */
 		edits[i].alias = (u8 *)(unsigned long)(nr_pages - 1);
 
-		if (klp_crosses_page(addr))
-			pages[nr_pages++] = klp_text_page(addr + KLP_SITE_SIZE -
-							  1);
+		if (offset_in_page(addr) + edits[i].size > PAGE_SIZE)
+			pages[nr_pages++] = klp_page(addr + edits[i].size - 1);
 	}
 
 	map = ERR_PTR(-EFAULT);
@@ -580,6 +758,16 @@ void klp_edits_unmap(void *map)
 	vm_unmap_aliases();
 }
 
+static __always_inline void klp_edit_write_tail(const struct klp_edit *edit)
+{
+	unsigned int i;
+
+	/* memcpy() of a size that is not constant would be a call. */
+	memcpy(edit->alias + 1, edit->text + 1, KLP_SITE_SIZE - 1);
+	for (i = KLP_SITE_SIZE; i < edit->size; i++)
+		WRITE_ONCE(edit->alias[i], edit->text[i]);
+}
+
 /**
  * klp_edits_write() - do one step of making the edits
  * @edits:	the edits, mapped and sorted by address
@@ -609,8 +797,7 @@ void __kprobes klp_edits_write(const struct klp_edit *edits, unsigned int nr,
 		break;
 	case KLP_STEP_TAIL:
 		for (i = 0; i < nr; i++)
-			memcpy(edits[i].alias + 1, edits[i].text + 1,
-			       KLP_SITE_SIZE - 1);
+			klp_edit_write_tail(&edits[i]);
 		break;
 	case KLP_STEP_HEAD:
 		for (i = 0; i < nr; i++)
@@ -660,10 +847,12 @@ void klp_edits_tell(const struct klp_edit *edits, unsigned int nr)
 {
 	unsigned int i;
 
-	for (i = 0; i < nr; i++)
-		perf_event_text_poke((void *)edits[i].addr, edits[i].was,
-				     KLP_SITE_SIZE, edits[i].text,
-				     KLP_SITE_SIZE);
+	for (i = 0; i < nr; i++) {
+		if (!edits[i].data)
+			perf_event_text_poke((void *)edits[i].addr, edits[i].was,
+					     edits[i].size, edits[i].text,
+					     edits[i].size);
+	}
 }
 
 static int __kprobes klp_edit_cmp(const void *key, const void *elt)

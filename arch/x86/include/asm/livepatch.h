@@ -8,6 +8,7 @@
 #include <linux/build_bug.h>
 #include <linux/elf.h>
 #include <linux/list.h>
+#include <linux/math.h>
 #include <linux/sched.h>
 #include <linux/sched/task_stack.h>
 #include <linux/types.h>
@@ -15,9 +16,14 @@
 #include <asm/ptrace.h>
 #include <asm/text-patching.h>
 
+struct jump_entry;
 struct static_call_key;
 
 #define KLP_SITE_SIZE	JMP32_INSN_SIZE
+
+/* A jump label begins in a site, and is one of two or of five bytes. */
+#define KLP_SITE_LABELS	DIV_ROUND_UP(KLP_SITE_SIZE, JMP8_INSN_SIZE)
+#define KLP_EDIT_SIZE	(KLP_SITE_SIZE - 1 + JMP32_INSN_SIZE)
 
 /* The target of an indirect jump, which is not known. */
 #define KLP_ANYWHERE	~0UL
@@ -25,23 +31,35 @@ struct static_call_key;
 /**
  * struct klp_site - the bytes of a function that are overwritten when it is redirected
  * @addr:	address of the first byte: after endbr64 and after the bytes of ftrace
- * @orig:	the bytes of the original function
+ * @orig:	the bytes of the original function, but for what its jump labels are
+ * @size:	how many bytes of the original function are written to restore it: the site,
+ *		and what is behind it of a jump label
  * @insns:	the size of the instructions that these bytes are part of, in bytes
+ * @label:	the jump labels that begin in the site
+ * @nr_labels:	how many there are
  */
 struct klp_site {
 	unsigned long addr;
-	u8 orig[KLP_SITE_SIZE];
+	u8 orig[KLP_EDIT_SIZE];
+	unsigned int size;
 	unsigned int insns;
+	struct jump_entry *label[KLP_SITE_LABELS];
+	unsigned int nr_labels;
 };
 
 /**
- * struct klp_edit - a change of five bytes of text
+ * struct klp_edit - a change of five bytes of text or data, or of a few more of text
  * @addr:	address of the first byte
  * @was:	the bytes before the change
  * @text:	the bytes after it
+ * @size:	how many they are
  * @trap:	where a CPU continues that executes the INT3 meanwhile
  * @call:	it gets there by a call, and not by a jump
  * @no_trap:	no INT3 is written
+ * @data:	it is no text, but in the table of jump labels
+ * @restores:	it restores the original function
+ * @site:	the site, if it has jump labels and the edit redirects the function or
+ *		restores it; else NULL
  * @key:	the key of the static call that the bytes are; NULL for the entry of a
  *		function
  * @func:	the function in the key, or the static call is being updated
@@ -49,11 +67,15 @@ struct klp_site {
  */
 struct klp_edit {
 	unsigned long addr;
-	u8 was[KLP_SITE_SIZE];
-	u8 text[KLP_SITE_SIZE];
+	u8 was[KLP_EDIT_SIZE];
+	u8 text[KLP_EDIT_SIZE];
+	unsigned int size;
 	void *trap;
 	bool call;
 	bool no_trap;
+	bool data;
+	bool restores;
+	const struct klp_site *site;
 	const struct static_call_key *key;
 	void *func;
 	u8 *alias;
@@ -183,6 +205,8 @@ static inline struct klp_exiting *klp_task_exiting(struct task_struct *task)
 
 const char *klp_site_init(struct klp_site *site, void *func,
 			  unsigned long size);
+bool klp_site_add_label(struct klp_site *site, struct jump_entry *label);
+unsigned long klp_label_target(const struct jump_entry *label);
 bool klp_site_branched_to(const struct klp_site *site, unsigned long start,
 			  unsigned long end);
 bool klp_site_trapped(const struct klp_site *site);
@@ -197,6 +221,8 @@ void *klp_call_target(unsigned long addr);
 
 void klp_edit_site(struct klp_edit *edit, const struct klp_site *site,
 		   void *from, void *to);
+void klp_edit_follow_labels(struct klp_edit *edit);
+void klp_edit_label(struct klp_edit *edit, struct jump_entry *label, bool take);
 int __must_check klp_edit_call(struct klp_edit *edit, unsigned long addr,
 			       void *from, void *to, void *trap);
 bool klp_edit_fits(const struct klp_edit *edit);
